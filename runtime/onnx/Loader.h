@@ -1,0 +1,37 @@
+//===- Loader.h - Reading ONNX files ------------------------------*- C++ -*-===//
+#pragma once
+
+#include "runtime/onnx/Graph.h"
+
+#include <map>
+#include <string>
+
+namespace npucc {
+
+/// Reads an ONNX file: parses, checks, inlines model-local functions, brings
+/// every operator to its newest form and sorts nodes. Weights share the mapped
+/// or parsed bytes. An error is one line: file, node, attribute, what is wrong.
+llvm::Expected<Model> loadModel(const std::string &path);
+
+/// What the user says about dimensions (interface.md: --batch, --dim, --input-shape).
+struct Bindings {
+  std::optional<int64_t> batch;
+  std::map<std::string, int64_t> dims;
+  std::map<std::string, Shape> inputShapes;
+};
+
+/// Makes the graph static: binds symbolic and unnamed input dimensions (batch also
+/// rewrites a fixed leading 1), infers every value's type and shape, and folds
+/// what is constant and small (shape arithmetic, `Constant`, small tensors of up to
+/// 4096 elements; large constant expressions stay nodes, so that weights made by
+/// ConstantOfShape cost no memory). Identity and inference-time Dropout are removed,
+/// dead nodes dropped. An unbound dimension is an error that lists every unbound one
+/// and where it comes from. Values whose shape depends on data stay non-static.
+llvm::Error prepare(Model &model, const Bindings &bindings);
+
+/// Sum of OpInfo::macs over the graph.
+int64_t countMacs(const Graph &graph);
+/// Elements of all initialisers that are float or quantised weights of the file.
+int64_t countParameters(const Model &model);
+
+} // namespace npucc
