@@ -1,0 +1,60 @@
+//===- Simulator.h - Runs a program on the modelled NPU -----------*- C++ -*-===//
+//
+// The plain C++ face of the SystemC model (SystemC headers stay in simulator/systemc/*.cpp).
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "simulator/cost/Cost.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace npucc {
+
+struct SimulationOptions {
+  bool functional = true;     ///< move and compute real bytes
+  bool checkHazards = false;  ///< functional mode only: order of conflicting accesses, undefined reads
+  bool residentWeights = false;
+  int64_t dropInstruction = -1; ///< skip the K-th Run or Wait (numbered as by disassemble)
+  uint64_t shuffleSeed = 0;   ///< != 0: random order among engines that are ready at the same time
+  bool recordTrace = false;
+  /// Called now and then with the fraction done, for a progress bar.
+  std::function<void(double)> progress;
+};
+
+struct LayerResult {
+  int64_t firstCycle = -1, lastCycle = -1; ///< busy span
+  std::array<int64_t, 5> busyCycles{};     ///< by EngineKind; Load and Store both count as dma
+  std::array<double, 7> boundCycles{};     ///< by Bound
+  Actions actions;
+};
+
+struct TraceEvent {
+  int32_t stream, command, layer;
+  int64_t startCycle, endCycle;
+};
+
+struct Hazard {
+  std::string text; ///< names the two commands, their nodes and the bytes
+};
+
+struct SimulationResult {
+  int64_t cycles = 0;
+  Actions actions;
+  std::vector<LayerResult> layers; ///< by Program::layers
+  std::vector<TraceEvent> trace;
+  std::vector<Hazard> hazards;     ///< at most 16
+  std::map<std::string, Tensor> outputs; ///< functional mode: by graph output name
+  double cpuSeconds = 0;
+};
+
+/// Runs once. Inputs by graph input name (functional mode). Errors: bad program, missing input,
+/// deadlock (with the waits that block), out-of-range access, index out of range.
+llvm::Expected<SimulationResult> simulate(const Program &program, const Machine &machine,
+                                          const std::map<std::string, Tensor> &inputs,
+                                          const SimulationOptions &options);
+
+} // namespace npucc

@@ -1,0 +1,303 @@
+//===- MatrixCost.cpp - Cycles and actions of a contraction -------------------===//
+//
+// One formula for every engine that a machine file can describe. The loop dimensions are
+// sorted by the machine's unrolling into
+//   rows, columns  spatial: multiplied, then cut into ceil(extent / size) tiles
+//   stream         the stationary operand does not depend on it: runs while a tile is held
+//   time           everything else: each step needs a new stationary tile
+// Weight-stationary 128x128 systolic: rows = input channels and window, columns = output
+// channels, stream = pixels. NVDLA's dot-product engine: rows = input channels, columns =
+// output channels, time = window. Output-stationary arrays stream the reduction instead.
+//
+// A held tile costs max(streaming, loading the next tile) with shadow registers, as in the
+// TPU (Jouppi et al., ISCA 2017, section 2: "weight FIFO ... double-buffered"), and their
+// sum without. Checked against the busy cycles of NVDLA's RTL
+// (OW * OH * R * S * ceil(C / atomicC) * ceil(K / atomicK)) in tests/simulator/cost.
+//
+//===----------------------------------------------------------------------===//
+
+#include "simulator/cost/Access.h"
+#include "simulator/cost/Cost.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cmath>
+
+namespace npucc {
+
+using cost::AccessDims;
+using cost::elementBytes;
+
+namespace {
+
+struct Precision {
+  double macsPerCycle = 1;
+  Action action = Action::MacInt8;
+};
+
+/// Formats in the order in which a machine may stand in for one that it lacks.
+struct Format {
+  const char *name;
+  Action action;
+};
+constexpr Format kIntegers[] = {{"int4", Action::MacInt8},
+                                {"int8", Action::MacInt8},
+                                {"int16", Action::MacInt16},
+                                {"int32", Action::MacFp32},
+                                {"fp32", Action::MacFp32}};
+constexpr Format kFp8[] = {{"fp8e4m3", Action::MacFp8}, {"fp8e5m2", Action::MacFp8},
+                           {"fp8", Action::MacFp8},     {"fp16", Action::MacFp16},
+                           {"bf16", Action::MacBf16},   {"fp32", Action::MacFp32}};
+constexpr Format kFp16[] = {
+    {"fp16", Action::MacFp16}, {"fp32", Action::MacFp32}, {"bf16", Action::MacBf16}};
+constexpr Format kBf16[] = {
+    {"bf16", Action::MacBf16}, {"fp32", Action::MacFp32}, {"fp16", Action::MacFp16}};
+constexpr Format kFp32[] = {
+    {"fp32", Action::MacFp32}, {"bf16", Action::MacBf16}, {"fp16", Action::MacFp16}};
+
+/// The arithmetic that operands of these types run in: the wider one's, and where the
+/// machine does not list it, the next wider that it lists.
+Precision choosePrecision(ElementType a, ElementType b, const MatrixEngine &engine) {
+  ElementType wide = a;
+  if (isFloat(a) != isFloat(b))
+    wide = isFloat(a) ? a : b;
+  else if (bitWidth(b) > bitWidth(a))
+    wide = b;
+  llvm::ArrayRef<Format> order;
+  unsigned bits = bitWidth(wide);
+  if (!isFloat(wide))
+    order = llvm::ArrayRef(kIntegers).drop_front(bits <= 4    ? 0
+                                                 : bits <= 8  ? 1
+                                                 : bits <= 16 ? 2
+                                                              : 3);
+  else if (bits <= 8)
+    order = kFp8;
+  else if (wide == ElementType::Float16)
+    order = kFp16;
+  else if (wide == ElementType::BFloat16)
+    order = kBf16;
+  else
+    order = kFp32;
+  for (const Format &format : order) {
+    auto found = engine.precisions.find(format.name);
+    if (found != engine.precisions.end() && found->second > 0)
+      return {found->second, format.action};
+  }
+  // Nothing suitable: as slow as the slowest arithmetic that the machine has.
+  Precision slowest{1, order.front().action};
+  for (const auto &entry : engine.precisions)
+    if (entry.second > 0)
+      slowest.macsPerCycle = std::min(slowest.macsPerCycle, entry.second);
+  return slowest;
+}
+
+bool dependsOn(Stationary stationary, const LoopDim &dim) {
+  if (dim.role == LoopRole::Batch)
+    return true;
+  switch (stationary) {
+  case Stationary::Weight:
+    return dim.role != LoopRole::Stream;
+  case Stationary::Input:
+    return dim.role != LoopRole::OutChannel;
+  case Stationary::Output:
+    return !dim.reduction;
+  }
+  return true;
+}
+
+enum class Place : uint8_t { Row, Col, Stream, Time };
+
+/// Extents by place, and how the stream may be spread over idle columns or rows.
+struct Mapping {
+  int64_t rows = 1, cols = 1, stream = 1, time = 1;
+  int64_t timeReduction = 1; ///< the part of `time` that accumulates
+  int64_t spread = 1;        ///< copies of a tile that share the stream
+};
+
+struct TileShape {
+  int64_t rows, cols, count;
+};
+
+/// The (at most four) shapes of tile: full or ragged in rows and in columns.
+llvm::SmallVector<TileShape, 4> tileShapes(const Mapping &map, int64_t rows, int64_t cols) {
+  llvm::SmallVector<TileShape, 4> shapes;
+  int64_t fullRows = map.rows / rows, lastRows = map.rows % rows;
+  int64_t fullCols = map.cols / cols, lastCols = map.cols % cols;
+  auto add = [&](int64_t r, int64_t c, int64_t count) {
+    if (r > 0 && c > 0 && count > 0)
+      shapes.push_back({r, c, count * map.time});
+  };
+  add(rows, cols, fullRows * fullCols);
+  add(rows, lastCols, fullRows);
+  add(lastRows, cols, fullCols);
+  add(lastRows, lastCols, 1);
+  return shapes;
+}
+
+/// Bytes that the port spends on `bytes` useful ones of an operand. The feeder has a FIFO per
+/// row (and the loader and output stage one per column), filled with words that run either
+/// across the array (`across`) or along the stream (`along`): the better of the two counts.
+double portBytes(double bytes, double element, double word, const AccessDims &across,
+                 const AccessDims &along) {
+  double useful = std::max(across.usefulBytes(element, word), along.usefulBytes(element, word));
+  return bytes * (word / useful);
+}
+
+int64_t fillDrainCycles(const MatrixEngine &engine) {
+  // Data moves one element per cycle through a systolic or row-stationary array; an adder tree
+  // has a register per level.
+  if (engine.kind == MatrixKind::DotProduct || engine.kind == MatrixKind::InMemory)
+    return llvm::Log2_64_Ceil(static_cast<uint64_t>(std::max<int64_t>(engine.rows, 1)));
+  return engine.rows + engine.cols;
+}
+
+} // namespace
+
+CommandCost matrixCost(const MatrixCommand &command, llvm::ArrayRef<int64_t> extents, bool clears,
+                       bool runsEpilogue, const Machine &machine) {
+  const MatrixEngine &engine = machine.matrix;
+  CommandCost cost;
+  cost.bound = Bound::Matrix;
+  cost.actions[Action::ControlCommand] = 1;
+  cost.cycles = cost.latencyCycles = 1; // an empty command is still decoded
+  if (llvm::is_contained(extents, 0))
+    return cost;
+
+  Mapping map;
+  llvm::SmallVector<Place, 8> places;
+  int64_t spreadable = 1; // stream extents that may also lie on rows or columns
+  double macs = 1, outElements = 1;
+  for (auto [dim, extent] : llvm::zip_equal(command.dims, extents)) {
+    macs *= static_cast<double>(extent);
+    if (!dim.reduction)
+      outElements *= static_cast<double>(extent);
+    bool onRows = llvm::is_contained(engine.rowDims, dim.role);
+    bool onCols = llvm::is_contained(engine.colDims, dim.role);
+    Place place = Place::Time;
+    if (!dependsOn(engine.stationary, dim)) {
+      place = Place::Stream;
+      map.stream *= extent;
+      if (onRows || onCols)
+        spreadable *= extent;
+    } else if (onRows) {
+      place = Place::Row;
+      map.rows *= extent;
+    } else if (onCols) {
+      place = Place::Col;
+      map.cols *= extent;
+    } else {
+      map.time *= extent;
+      if (dim.reduction)
+        map.timeReduction *= extent;
+    }
+    places.push_back(place);
+  }
+  // Idle columns and rows take copies of the stationary tile, each with its share of the stream.
+  const int64_t R = std::max<int64_t>(engine.rows, 1), C = std::max<int64_t>(engine.cols, 1);
+  if (spreadable > 1) {
+    int64_t room = std::max<int64_t>(1, C / std::min(map.cols, C)) *
+                   std::max<int64_t>(1, R / std::min(map.rows, R));
+    map.spread = std::min(spreadable, room);
+  }
+
+  const Precision precision = choosePrecision(command.a.type, command.b.type, engine);
+  const double aBytes = elementBytes(command.a.type), bBytes = elementBytes(command.b.type);
+  constexpr double kAccumulatorBytes = 4;
+  const bool loadsInput = engine.stationary == Stationary::Input;
+  const bool loadsNothing = engine.stationary == Stationary::Output;
+  // Output-stationary: the "load" of a tile is the shift-out of the finished one.
+  const double loadElement = loadsNothing ? kAccumulatorBytes : loadsInput ? aBytes : bBytes;
+  const auto loadRate = static_cast<double>(std::max<int64_t>(engine.weightLoadBytesPerCycle, 1));
+  const auto streamCycles = static_cast<int64_t>(std::ceil(
+      static_cast<double>(llvm::divideCeil(map.stream, map.spread)) / precision.macsPerCycle));
+
+  // Busy cycles and traffic, summed exactly over full and ragged tiles.
+  int64_t cycles = 0, firstOverlap = -1;
+  double rowTraffic = 0, colTraffic = 0, loadTraffic = 0; // elements
+  for (const TileShape &tile : tileShapes(map, R, C)) {
+    double held = static_cast<double>(tile.rows * tile.cols);
+    auto load = static_cast<int64_t>(std::ceil(held * loadElement / loadRate));
+    cycles +=
+        tile.count * (engine.shadowWeights ? std::max(streamCycles, load) : streamCycles + load);
+    if (firstOverlap < 0)
+      firstOverlap = engine.shadowWeights ? std::min(streamCycles, load) : 0;
+    auto count = static_cast<double>(tile.count);
+    rowTraffic += count * static_cast<double>(map.stream * tile.rows);
+    colTraffic += count * static_cast<double>(map.stream * tile.cols);
+    loadTraffic += count * held;
+  }
+  // Which operand enters along the rows, which along the columns, which is held.
+  double aElements = loadsInput ? loadTraffic : rowTraffic;
+  double bElements = loadsNothing || loadsInput ? colTraffic : loadTraffic;
+  if (loadsInput)
+    bElements = rowTraffic;
+
+  AccessDims aAcross, aAlong, bAcross, bAlong, outAcross, outAlong;
+  for (size_t d = 0; d < places.size(); ++d) {
+    bool stream = command.dims[d].role == LoopRole::Stream;
+    (stream ? aAlong : aAcross)
+        .add(places[d] == Place::Time ? 1 : extents[d], command.a.strides[d]);
+    bool col = command.dims[d].role == LoopRole::OutChannel;
+    (col ? bAlong : bAcross).add(places[d] == Place::Time ? 1 : extents[d], command.b.strides[d]);
+    if (!command.dims[d].reduction && runsEpilogue)
+      (col ? outAcross : outAlong).add(extents[d], command.out.strides[d]);
+  }
+  const Scratchpad &spm = machine.scratchpad;
+  const double readWord = std::max<double>(1, static_cast<double>(spm.readBytesPerCycle) / 2);
+  const auto writeWord = static_cast<double>(std::max<int64_t>(spm.writeBytesPerCycle, 1));
+  double readPort = portBytes(aElements * aBytes, aBytes, readWord, aAcross, aAlong) +
+                    portBytes(bElements * bBytes, bBytes, readWord, bAcross, bAlong);
+  double readBytes = aElements * aBytes + bElements * bBytes;
+  double writePort = 0, writeBytes = 0;
+  int64_t outputCycles = 0;
+  if (runsEpilogue) {
+    for (const Operand &input : command.epilogueInputs) {
+      double element = elementBytes(input.type), unique = 1;
+      AccessDims across, along;
+      for (size_t d = 0; d < extents.size() && d < input.strides.size(); ++d) {
+        if (input.strides[d] == 0 || command.dims[d].reduction)
+          continue;
+        unique *= static_cast<double>(extents[d]);
+        (command.dims[d].role == LoopRole::OutChannel ? across : along)
+            .add(extents[d], input.strides[d]);
+      }
+      readPort += portBytes(unique * element, element, readWord, across, along);
+      readBytes += unique * element;
+    }
+    double outBytes = elementBytes(command.out.type);
+    writeBytes = outElements * outBytes;
+    writePort = portBytes(writeBytes, outBytes, writeWord, outAcross, outAlong);
+    outputCycles = static_cast<int64_t>(std::ceil(
+        outElements / static_cast<double>(std::max<int64_t>(engine.outputElementsPerCycle, 1))));
+  }
+  cycles = std::max(cycles, outputCycles);
+  auto portCycles =
+      static_cast<int64_t>(std::ceil(std::max(readPort / (2 * readWord), writePort / writeWord)));
+  if (portCycles > cycles) {
+    cycles = portCycles;
+    cost.bound = Bound::Scratchpad;
+  }
+  cost.cycles = std::max<int64_t>(cycles, 1);
+  // The first tile's load precedes its streaming; later loads hide behind it.
+  cost.latencyCycles = cost.cycles + std::max<int64_t>(firstOverlap, 0) + fillDrainCycles(engine) +
+                       engine.pipelineCycles;
+
+  // Partial sums pass through the accumulators once per step of the reduction in time.
+  double passes =
+      loadsNothing
+          ? 1
+          : static_cast<double>(map.timeReduction * (int64_t)llvm::divideCeil(map.rows, R));
+  cost.actions[precision.action] = macs;
+  cost.actions[Action::WeightLoadByte] =
+      loadsNothing ? 0 : (loadsInput ? aElements * aBytes : bElements * bBytes);
+  cost.actions[Action::AccumulatorReadByte] =
+      outElements * kAccumulatorBytes * (passes - (clears ? 1 : 0) + (runsEpilogue ? 1 : 0));
+  cost.actions[Action::AccumulatorWriteByte] = outElements * kAccumulatorBytes * passes;
+  cost.actions[Action::OutputElement] = runsEpilogue ? outElements : 0;
+  cost.actions[Action::ScratchpadReadByte] = readBytes;
+  cost.actions[Action::ScratchpadWriteByte] = writeBytes;
+  return cost;
+}
+
+} // namespace npucc
