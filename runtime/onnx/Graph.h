@@ -79,8 +79,9 @@ struct Graph {
 struct Model {
   std::string path, producer;
   int64_t irVersion = 0, opset = 0;
-  std::string sha256;     ///< of the .onnx file's bytes, hexadecimal
+  std::string sha256; ///< of the .onnx file's bytes, hexadecimal
   int64_t fileBytes = 0;
+  int64_t parameters = 0; ///< elements of the file's float and quantised constants
   Graph graph;
 };
 

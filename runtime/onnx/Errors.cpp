@@ -1,0 +1,21 @@
+//===- Errors.cpp - One-line errors -------------------------------------------===//
+
+#include "runtime/onnx/Errors.h"
+
+using namespace npucc;
+
+std::string npucc::quoted(llvm::StringRef name) {
+  constexpr size_t limit = 120;
+  std::string result = "'";
+  for (char c : name.take_front(limit))
+    result += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
+  if (name.size() > limit)
+    result += "...";
+  return result + "'";
+}
+
+llvm::Error npucc::prefixed(llvm::Error error, llvm::StringRef prefix) {
+  if (!error)
+    return error;
+  return makeError("{0}{1}", prefix, llvm::toString(std::move(error)));
+}
