@@ -1,0 +1,114 @@
+//===- Tables.cpp - Reading models/dram and models/technology -------------===//
+
+#include "models/machine/DataFile.h"
+#include "models/machine/Machine.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
+
+using namespace llvm;
+
+namespace npucc {
+
+namespace {
+
+/// The text of models/<kind>/<name>.yaml.
+Expected<std::string> textOf(StringRef kind, StringRef name, SmallVectorImpl<char> &path) {
+  std::vector<std::string> names = listDataFiles(kind);
+  // Only bundled names: a name from a machine file must not become a path.
+  if (!is_contained(names, name))
+    return createStringError("models/" + kind + " has no '" + name + "'" + suggestion(name, names) +
+                             " (it has " + join(names, ", ") + ")");
+  std::string folder = modelsFolder();
+  path.assign(folder.begin(), folder.end());
+  sys::path::append(path, kind, name + ".yaml");
+  return readDataText(std::string(path.begin(), path.end()));
+}
+
+void readEntries(DataFile &file, DataMap map, StringRef path, StringRef unit,
+                 std::map<std::string, Constant> &out) {
+  for (const DataNode &entry : map.entries()) {
+    Constant constant;
+    if (readConstant(file, entry, (path + "." + entry.key).str(), unit, constant))
+      out[entry.key] = constant;
+  }
+}
+
+} // namespace
+
+Expected<DramStandard> loadDram(StringRef name) {
+  SmallString<256> path;
+  Expected<std::string> text = textOf("dram", name, path);
+  if (!text)
+    return text.takeError();
+  DataFile file(path);
+  DataNode root = file.parse(*text);
+  if (file.failed())
+    return file.takeError();
+
+  DramStandard dram;
+  constexpr double kMaxNs = 1e7;
+  DataMap map(file, &root, "");
+  map.text("name", dram.name);
+  map.text("source", dram.source);
+  map.number("mega_transfers_per_second", dram.megaTransfersPerSecond, 1, 1e6);
+  map.integer("channel_width_bits", dram.channelWidthBits, 1, 4096);
+  map.integer("burst_length", dram.burstLength, 1, 256);
+  map.integer("bank_groups", dram.bankGroups, 1, 64);
+  map.integer("banks_per_group", dram.banksPerGroup, 1, 64);
+  map.integer("page_bytes", dram.pageBytes, 64, 1 << 20);
+  DataMap timing = map.map("timing_ns");
+  const std::pair<StringRef, double *> kTimes[] = {
+      {"tRCD", &dram.tRcdNs},   {"tRP", &dram.tRpNs},   {"tRAS", &dram.tRasNs},
+      {"tRC", &dram.tRcNs},     {"tCL", &dram.tClNs},   {"tCWL", &dram.tCwlNs},
+      {"tWR", &dram.tWrNs},     {"tFAW", &dram.tFawNs}, {"tRRD", &dram.tRrdNs},
+      {"tWTR", &dram.tWtrNs},   {"tRTW", &dram.tRtwNs}, {"tCCD_S", &dram.tCcdShortNs},
+      {"tREFI", &dram.tRefiNs}, {"tRFC", &dram.tRfcNs}, {"tCCD_L", &dram.tCcdLongNs}};
+  for (const auto &[key, value] : kTimes)
+    timing.number(key, *value, 0, kMaxNs);
+  timing.finish();
+  DataMap energy = map.map("energy");
+  energy.constant("read", dram.energy.readPjPerBit, "pJ/bit");
+  energy.constant("write", dram.energy.writePjPerBit, "pJ/bit");
+  energy.constant("activate", dram.energy.activatePj, "pJ");
+  energy.constant("background_per_channel", dram.energy.backgroundWPerChannel, "W");
+  energy.finish();
+  map.finish();
+  if (file.failed())
+    return file.takeError();
+  return dram;
+}
+
+Expected<Technology> loadTechnology(StringRef name) {
+  SmallString<256> path;
+  Expected<std::string> text = textOf("technology", name, path);
+  if (!text)
+    return text.takeError();
+  DataFile file(path);
+  DataNode root = file.parse(*text);
+  if (file.failed())
+    return file.takeError();
+
+  Technology technology;
+  DataMap map(file, &root, "");
+  map.text("name", technology.name);
+  map.number("node_nm", technology.nodeNm, 0.1, 1000);
+  map.number("nominal_voltage_v", technology.nominalVoltageV, 0.1, 5);
+  DataMap sram = map.map("sram");
+  sram.integer("reference_bytes", technology.sramReferenceBytes, 1, int64_t(1) << 40);
+  sram.integer("accumulator_reference_bytes", technology.accumulatorReferenceBytes, 1,
+               int64_t(1) << 40);
+  sram.number("size_exponent", technology.sramSizeExponent, 0, 1);
+  std::string ignored;
+  sram.text("source", ignored);
+  sram.finish();
+  readEntries(file, map.map("energy"), "energy", "pJ", technology.energyPj);
+  readEntries(file, map.map("static"), "static", "W", technology.staticW);
+  map.finish();
+  if (file.failed())
+    return file.takeError();
+  return technology;
+}
+
+} // namespace npucc
