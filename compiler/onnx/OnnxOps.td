@@ -29,6 +29,8 @@ def Onnx_Dialect : Dialect {
   let extraClassDeclaration = [{
     /// Bodies of If, Loop and Scan: what #onnx.graph<N> stands for.
     std::vector<std::shared_ptr<::npucc::Graph>> graphs;
+    /// What the importer's resources are made of, by key: shared with the model's memory.
+    ::llvm::StringMap<::npucc::Tensor> tensors;
   }];
 }
 
