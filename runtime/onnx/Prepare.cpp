@@ -1,0 +1,487 @@
+//===- Prepare.cpp - Infers, folds and simplifies -----------------------------===//
+
+#include "runtime/onnx/Prepare.h"
+
+#include "runtime/onnx/Errors.h"
+#include "runtime/ops/Registry.h"
+#include "runtime/reference/Reference.h"
+
+#include <algorithm>
+
+using namespace npucc;
+using llvm::StringRef;
+
+namespace {
+
+/// A constant expression over more input than this is left to run time.
+constexpr int64_t kMaxFoldedInput = int64_t(1) << 24;
+/// No tensor of a real model comes near; products of such counts cannot overflow.
+constexpr int64_t kMaxElements = int64_t(1) << 44;
+
+/// Nodes that are never evaluated ahead: random ones, those with graphs, and those
+/// that carry a model's quantisation. If small quantised weights became floats and
+/// large ones did not, the compiler could no longer see what is quantised.
+bool neverFolded(const Node &node) {
+  static const char *const list[] = {"RandomNormal",
+                                     "RandomNormalLike",
+                                     "RandomUniform",
+                                     "RandomUniformLike",
+                                     "Multinomial",
+                                     "Bernoulli",
+                                     "If",
+                                     "Loop",
+                                     "Scan",
+                                     "DequantizeLinear",
+                                     "QuantizeLinear"};
+  return std::any_of(std::begin(list), std::end(list),
+                     [&](const char *op) { return node.opType == op; });
+}
+
+void setShape(Value &value, llvm::ArrayRef<int64_t> shape) {
+  value.dims.emplace();
+  for (int64_t size : shape)
+    value.dims->push_back({size, ""});
+}
+
+} // namespace
+
+std::string npucc::nodePrefix(const Node &node) {
+  std::string op = quoted(node.opType);
+  return "node " + quoted(node.name) + " (" + op.substr(1, op.size() - 2) + "): ";
+}
+
+//===----------------------------------------------------------------------===//
+// Small helpers
+//===----------------------------------------------------------------------===//
+
+const Tensor *GraphPreparer::constantInput(const Node &node, size_t i) const {
+  return i < node.inputs.size() && node.inputs[i] != kNoValue ? graph.constant(node.inputs[i])
+                                                              : nullptr;
+}
+
+const Value *GraphPreparer::inputValue(const Node &node, size_t i) const {
+  return i < node.inputs.size() && node.inputs[i] != kNoValue ? &graph.values[node.inputs[i]]
+                                                              : nullptr;
+}
+
+void GraphPreparer::makeConstant(ValueId id, Tensor tensor) {
+  graph.values[id].type = tensor.type();
+  setShape(graph.values[id], tensor.shape());
+  graph.constants[id] = std::move(tensor);
+}
+
+bool GraphPreparer::isOutput(ValueId id) const {
+  return std::find(graph.outputs.begin(), graph.outputs.end(), id) != graph.outputs.end();
+}
+
+void GraphPreparer::resolveInputs(Node &node) {
+  replacement.resize(graph.values.size(), kNoValue);
+  auto resolve = [&](ValueId &id) {
+    if (id != kNoValue && replacement[id] != kNoValue)
+      id = replacement[id];
+  };
+  for (ValueId &id : node.inputs)
+    resolve(id);
+  for (auto &[name, attribute] : node.attributes)
+    if (auto *inner = std::get_if<std::shared_ptr<Graph>>(&attribute.value)) {
+      // Subgraphs are shared between copies of a model: never change one in place.
+      auto copy = std::make_shared<Graph>(**inner);
+      for (auto &capture : copy->captures)
+        resolve(capture.second);
+      *inner = std::move(copy);
+    }
+}
+
+//===----------------------------------------------------------------------===//
+// Nodes that go away
+//===----------------------------------------------------------------------===//
+
+bool GraphPreparer::dropIdentity(const Node &node) {
+  if (node.opType != "Identity" || node.inputs.size() != 1 || node.inputs[0] == kNoValue ||
+      node.outputs.size() != 1)
+    return false;
+  ValueId from = node.inputs[0], to = node.outputs[0];
+  if (to == kNoValue)
+    return true;
+  if (isOutput(to)) {
+    // An output keeps its name. The value that takes its place is renamed, unless
+    // it is an input, a constant or an output under a name of its own.
+    produced.resize(graph.values.size(), false);
+    if (!produced[from] || isOutput(from))
+      return false;
+    graph.values[from].name = graph.values[to].name;
+    std::replace(graph.outputs.begin(), graph.outputs.end(), to, from);
+  }
+  replacement.resize(graph.values.size(), kNoValue);
+  replacement[to] = from;
+  return true;
+}
+
+/// At inference Dropout passes its input on; the mask is all true.
+bool GraphPreparer::dropDropout(const Node &node) {
+  if (node.opType != "Dropout" || node.inputs.empty() || node.inputs[0] == kNoValue)
+    return false;
+  if (inputValue(node, 2)) {
+    const Tensor *training = constantInput(node, 2);
+    if (!training || training->size() != 1 || training->asInt(0))
+      return false;
+  }
+  std::vector<Node> made;
+  NodeSink sink = sinkToWork(made);
+  if (node.outputs.size() > 1 && node.outputs[1] != kNoValue) {
+    ValueId shape = sink.emit("Shape", node.name + "/shape", {node.inputs[0]});
+    Node mask;
+    mask.name = context.names.unique(node.name + "/mask");
+    mask.opType = "ConstantOfShape";
+    mask.inputs = {shape};
+    mask.outputs = {node.outputs[1]};
+    bool yes = true;
+    mask.attributes["value"] = {Tensor::of<bool>(ElementType::Bool, {1}, yes)};
+    made.push_back(std::move(mask));
+  }
+  if (!node.outputs.empty() && node.outputs[0] != kNoValue) {
+    Node identity;
+    identity.name = node.name;
+    identity.opType = "Identity";
+    identity.inputs = {node.inputs[0]};
+    identity.outputs = {node.outputs[0]};
+    made.push_back(std::move(identity));
+  }
+  work.insert(work.begin(), std::make_move_iterator(made.begin()),
+              std::make_move_iterator(made.end()));
+  return true;
+}
+
+/// Shape and Size need the shape of their input only.
+bool GraphPreparer::foldShape(const Node &node) {
+  bool size = node.opType == "Size";
+  const Value *input = inputValue(node, 0);
+  if ((!size && node.opType != "Shape") || !input || !input->isStatic() ||
+      node.outputs.size() != 1 || node.outputs[0] == kNoValue)
+    return false;
+  Shape shape = input->shape();
+  if (size) {
+    makeConstant(node.outputs[0], Tensor::of<int64_t>(ElementType::Int64, {},
+                                                      checkedElementCount(shape).value_or(0)));
+    return true;
+  }
+  auto rank = static_cast<int64_t>(shape.size());
+  auto position = [&](StringRef name, int64_t fallback) {
+    int64_t at = node.getInt(name, fallback);
+    return std::clamp(at < 0 ? at + rank : at, int64_t(0), rank);
+  };
+  int64_t start = position("start", 0), end = std::max(position("end", rank), start);
+  llvm::ArrayRef<int64_t> part = llvm::ArrayRef<int64_t>(shape).slice(start, end - start);
+  makeConstant(node.outputs[0], Tensor::of<int64_t>(ElementType::Int64, {end - start}, part));
+  return true;
+}
+
+/// A constant of any size under another shape costs nothing.
+bool GraphPreparer::foldView(const Node &node) {
+  static const char *const views[] = {"Reshape", "Squeeze", "Unsqueeze", "Flatten"};
+  if (std::none_of(std::begin(views), std::end(views),
+                   [&](const char *op) { return node.opType == op; }))
+    return false;
+  const Tensor *constant = constantInput(node, 0);
+  const Value &output = graph.values[node.outputs[0]];
+  if (!constant || !output.isStatic() || checkedElementCount(output.shape()) != constant->size())
+    return false;
+  makeConstant(node.outputs[0], constant->reshaped(output.shape()));
+  return true;
+}
+
+bool GraphPreparer::foldConstant(const Node &node) {
+  if (!node.domain.empty() || neverFolded(node))
+    return false;
+  const OpInfo *info = findOp(node.domain, node.opType);
+  if (!info || !info->kernel)
+    return false;
+  std::vector<Tensor> inputs;
+  int64_t elements = 0;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const Tensor *constant = constantInput(node, i);
+    if (!constant && node.inputs[i] != kNoValue)
+      return false;
+    inputs.push_back(constant ? *constant : Tensor());
+    elements += inputs.back().size();
+  }
+  bool known = true;
+  for (ValueId id : node.outputs)
+    if (id != kNoValue) {
+      const Value &output = graph.values[id];
+      if (!output.isStatic())
+        known = false;
+      else if (checkedElementCount(output.shape()).value_or(INT64_MAX) > kMaxFoldedElements)
+        return false;
+    }
+  // Where the size of the result is not known beforehand, it must not be able to
+  // get large.
+  if (elements > (known ? kMaxFoldedInput : kMaxFoldedElements))
+    return false;
+  if (!known && (node.opType == "Range" || node.opType == "ConstantOfShape" ||
+                 node.opType == "Expand" || node.opType == "Tile"))
+    return false;
+
+  // What cannot be evaluated now is reported, with its inputs, when it runs.
+  auto results = evaluateNode(node, inputs);
+  if (!results) {
+    llvm::consumeError(results.takeError());
+    return false;
+  }
+  if (results->size() < node.outputs.size())
+    return false;
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (node.outputs[i] != kNoValue && !(*results)[i].defined())
+      return false;
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (node.outputs[i] != kNoValue)
+      makeConstant(node.outputs[i], std::move((*results)[i]));
+  return true;
+}
+
+/// With the type known, CastLike is a Cast, or a constant.
+bool GraphPreparer::resolveCastLike(Node &node) {
+  const Value *like = inputValue(node, 1);
+  if (node.opType != "CastLike" || !like || like->type == ElementType::Undefined)
+    return false;
+  const Tensor *constant = constantInput(node, 0);
+  if (constant && constant->size() <= kMaxFoldedElements &&
+      constant->type() != ElementType::String && like->type != ElementType::String &&
+      !isOutput(node.outputs[0])) {
+    makeConstant(node.outputs[0], castTensor(*constant, like->type));
+    return true;
+  }
+  node.opType = "Cast";
+  node.inputs.resize(1);
+  node.attributes["to"] = {static_cast<int64_t>(like->type)};
+  return false;
+}
+
+//===----------------------------------------------------------------------===//
+// Types and shapes
+//===----------------------------------------------------------------------===//
+
+void GraphPreparer::useDeclared(const Node &node) {
+  for (ValueId id : node.outputs) {
+    auto it = declared.find(id);
+    if (id == kNoValue || it == declared.end())
+      continue;
+    graph.values[id].type = it->second.type;
+    if (context.trustDeclared)
+      graph.values[id].dims = it->second.dims;
+  }
+}
+
+llvm::Error GraphPreparer::infer(const Node &node) {
+  const OpInfo *info = findOp(node.domain, node.opType);
+  bool typed = true;
+  std::vector<const Value *> inputs;
+  std::vector<const Tensor *> constants;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    inputs.push_back(inputValue(node, i));
+    constants.push_back(constantInput(node, i));
+    typed &= !inputs.back() || inputs.back()->type != ElementType::Undefined;
+  }
+  if (!info || !info->infer || !typed) {
+    useDeclared(node); // an operator that nobody here knows, or one behind it
+    return llvm::Error::success();
+  }
+
+  std::vector<Value> outputs(node.outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (node.outputs[i] != kNoValue)
+      outputs[i].name = graph.values[node.outputs[i]].name;
+  InferContext rule{node, inputs, constants, outputs};
+  if (llvm::Error error = info->infer(rule)) {
+    if (!lenient)
+      return prefixed(std::move(error), nodePrefix(node));
+    llvm::consumeError(std::move(error));
+    useDeclared(node);
+    return llvm::Error::success();
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (node.outputs[i] == kNoValue)
+      continue;
+    Value &value = graph.values[node.outputs[i]];
+    value.type = outputs[i].type;
+    value.dims = std::move(outputs[i].dims);
+    if (!value.isStatic())
+      continue;
+    std::optional<int64_t> count = checkedElementCount(value.shape());
+    if (!count || *count > kMaxElements)
+      return makeError("{0}its output {1} is too large", nodePrefix(node), quoted(value.name));
+  }
+  return llvm::Error::success();
+}
+
+/// A constant shape of a file made for batch 1 may have to grow with the batch. In
+/// the input the batch multiplies one dimension, as its outermost factor; in the
+/// output it must multiply the dimension that begins at the same place.
+llvm::Error GraphPreparer::adaptToBatch(Node &node) {
+  bool reshape = node.opType == "Reshape", resize = node.opType == "Resize";
+  size_t at = reshape ? 1 : 3;
+  const Tensor *target = constantInput(node, at);
+  const Value *input = inputValue(node, 0);
+  if ((!reshape && !resize) || !target || !input || !input->isStatic() ||
+      target->type() != ElementType::Int64)
+    return llvm::Error::success();
+  Shape wanted(target->values<int64_t>().begin(), target->values<int64_t>().end());
+  if (context.record) {
+    FixedShape &fixed = context.fixedShapes[node.name];
+    fixed.input = input->shape();
+    fixed.target = wanted;
+    return llvm::Error::success();
+  }
+  auto it = context.fixedShapes.find(node.name);
+  if (it == context.fixedShapes.end() || it->second.target != wanted || it->second.output.empty())
+    return llvm::Error::success(); // computed from the input's shape: right already
+  const FixedShape &fixed = it->second;
+  if (resize && wanted.size() != fixed.output.size())
+    return llvm::Error::success(); // sizes of some axes only
+  Shape now = input->shape();
+  if (now == fixed.input || now.size() != fixed.input.size())
+    return llvm::Error::success();
+  int64_t outer = 1;
+  size_t place = 0;
+  while (place < now.size() && now[place] == fixed.input[place])
+    outer *= fixed.input[place++];
+  Shape output = fixed.output;
+  size_t grow = 0;
+  for (int64_t before = 1; grow < output.size() && before != outer; ++grow)
+    before *= output[grow];
+  if (grow == output.size())
+    return makeError("{0}its shape [{1:$[,]}] is made for a batch of 1", nodePrefix(node),
+                     llvm::make_range(wanted.begin(), wanted.end()));
+  output[grow] *= context.batch;
+  NodeSink sink = sinkToWork(nodes);
+  node.inputs[at] = sink.addConstant(
+      node.name + "/shape",
+      Tensor::of<int64_t>(ElementType::Int64, {static_cast<int64_t>(output.size())}, output));
+  if (reshape)
+    node.attributes["allowzero"] = {int64_t(1)};
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// The walk
+//===----------------------------------------------------------------------===//
+
+llvm::Error GraphPreparer::process(Node node) {
+  resolveInputs(node);
+  bool standard = node.domain.empty();
+  if (standard &&
+      (dropIdentity(node) || dropDropout(node) || foldShape(node) || resolveCastLike(node)))
+    return llvm::Error::success();
+  if (standard && node.opType == "If") {
+    auto inlined = inlineIf(node);
+    if (!inlined)
+      return inlined.takeError();
+    if (*inlined)
+      return llvm::Error::success();
+  }
+  if (llvm::Error error = prepareSubgraphs(node))
+    return error;
+  if (context.record || context.batch != 1)
+    if (llvm::Error error = adaptToBatch(node))
+      return error;
+  if (llvm::Error error = infer(node))
+    return error;
+  if (context.record && context.fixedShapes.count(node.name)) {
+    const Value &output = graph.values[node.outputs[0]];
+    if (output.isStatic())
+      context.fixedShapes[node.name].output = output.shape();
+  }
+  if (standard && !node.outputs.empty() && node.outputs[0] != kNoValue && foldView(node))
+    return llvm::Error::success();
+  if (foldConstant(node))
+    return llvm::Error::success();
+  produced.resize(graph.values.size(), false);
+  for (ValueId id : node.outputs)
+    if (id != kNoValue)
+      produced[id] = true;
+  nodes.push_back(std::move(node));
+  return llvm::Error::success();
+}
+
+llvm::Error GraphPreparer::run() {
+  for (const Node &node : graph.nodes)
+    for (ValueId id : node.outputs)
+      if (id != kNoValue) {
+        declared[id] = graph.values[id];
+        graph.values[id].type = ElementType::Undefined;
+        graph.values[id].dims.reset();
+      }
+  work.assign(std::make_move_iterator(graph.nodes.begin()),
+              std::make_move_iterator(graph.nodes.end()));
+  graph.nodes.clear();
+  while (!work.empty()) {
+    Node node = std::move(work.front());
+    work.pop_front();
+    if (llvm::Error error = process(std::move(node)))
+      return error;
+  }
+  replacement.resize(graph.values.size(), kNoValue);
+  for (ValueId &id : graph.outputs)
+    if (replacement[id] != kNoValue)
+      id = replacement[id];
+  graph.nodes = std::move(nodes);
+  simplifyCoercedSoftmax(graph);
+  removeDead(graph);
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// A whole model
+//===----------------------------------------------------------------------===//
+
+static void collectNames(const Graph &graph, NameSet &names) {
+  for (const Node &node : graph.nodes) {
+    names.unique(node.name);
+    for (const auto &[name, attribute] : node.attributes)
+      if (auto *inner = std::get_if<std::shared_ptr<Graph>>(&attribute.value))
+        collectNames(**inner, names);
+  }
+}
+
+static llvm::Error prepareModel(Model &model, const Bindings &bindings) {
+  Graph original = model.graph; // tensors are shared: a cheap copy
+  auto rewritten = bindDimensions(model.graph, bindings);
+  if (!rewritten)
+    return rewritten.takeError();
+  PrepareContext context;
+  if (*rewritten) {
+    // First as the file has it, to learn what its constant shapes stand for.
+    Bindings single = bindings;
+    single.batch.reset();
+    for (auto it = single.inputShapes.begin(); it != single.inputShapes.end();)
+      it = bindings.batch && llvm::is_contained(it->second, *bindings.batch)
+               ? single.inputShapes.erase(it)
+               : std::next(it);
+    PrepareContext recorder;
+    recorder.record = true;
+    collectNames(original, recorder.names);
+    auto bound = bindDimensions(original, single);
+    if (!bound)
+      return bound.takeError();
+    if (llvm::Error error = GraphPreparer(original, recorder, false).run())
+      return error;
+    context.fixedShapes = std::move(recorder.fixedShapes);
+    context.batch = *bindings.batch;
+    context.trustDeclared = false;
+  }
+  collectNames(model.graph, context.names);
+  llvm::Error error = GraphPreparer(model.graph, context, false).run();
+  if (error && *rewritten)
+    return prefixed(std::move(error), "a batch of " + std::to_string(*bindings.batch) +
+                                          " does not fit this file, made for batch 1: ");
+  return error;
+}
+
+llvm::Error npucc::prepare(Model &model, const Bindings &bindings) {
+  // The standard library reports a lack of memory by throwing.
+  try {
+    return prefixed(prepareModel(model, bindings), model.path + ": ");
+  } catch (const std::exception &exception) {
+    return makeError("{0}: {1}", model.path, exception.what());
+  }
+}
