@@ -15,11 +15,12 @@
 namespace npucc {
 
 struct SimulationOptions {
-  bool functional = true;     ///< move and compute real bytes
-  bool checkHazards = false;  ///< functional mode only: order of conflicting accesses, undefined reads
+  bool functional = true; ///< move and compute real bytes
+  bool checkHazards =
+      false; ///< functional mode only: order of conflicting accesses, undefined reads
   bool residentWeights = false;
   int64_t dropInstruction = -1; ///< skip the K-th Run or Wait (numbered as by disassemble)
-  uint64_t shuffleSeed = 0;   ///< != 0: random order among engines that are ready at the same time
+  uint64_t shuffleSeed = 0; ///< != 0: random order among engines that are ready at the same time
   bool recordTrace = false;
   /// Called now and then with the fraction done, for a progress bar.
   std::function<void(double)> progress;
@@ -46,7 +47,7 @@ struct SimulationResult {
   Actions actions;
   std::vector<LayerResult> layers; ///< by Program::layers
   std::vector<TraceEvent> trace;
-  std::vector<Hazard> hazards;     ///< at most 16
+  std::vector<Hazard> hazards;           ///< at most 16
   std::map<std::string, Tensor> outputs; ///< functional mode: by graph output name
   double cpuSeconds = 0;
 };

@@ -56,6 +56,9 @@ enum class Bound : uint8_t { Matrix, Vector, Dram, Scratchpad, Noc, Control, Hos
 struct CommandCost {
   int64_t cycles = 0;        ///< core clock: the engine is busy; the next command may issue after
   int64_t latencyCycles = 0; ///< issue to last result visible; >= cycles
+  /// Cycles that the command takes of the scratchpad's read and write ports; <= cycles when
+  /// it has them for itself.
+  double readPortCycles = 0, writePortCycles = 0;
   Bound bound = Bound::Control;
   Actions actions;
 };
@@ -71,6 +74,7 @@ struct DmaCost {
   /// Datapath only: latency = setup + beats; busy = max(setup, beats), since the next
   /// descriptor is fetched meanwhile. DRAM bytes in whole bursts, without activates.
   CommandCost command;
+  int64_t beats = 0;    ///< cycles in which the datapath moves something
   int64_t bytes = 0;    ///< payload
   int64_t runs = 0;     ///< contiguous pieces in DRAM
   int64_t runBytes = 0; ///< bytes of a piece

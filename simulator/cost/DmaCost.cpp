@@ -81,6 +81,7 @@ DmaCost copyCost(llvm::SmallVectorImpl<CopyDim> &dims, int64_t element, Space so
   // The next descriptor is fetched while this command's data moves.
   cost.command.cycles = std::max<int64_t>(beats, machine.dma.setupCycles);
   cost.command.latencyCycles = beats + machine.dma.setupCycles;
+  cost.beats = beats;
   cost.command.bound = Bound::Noc;
 
   const double burst = burstBytes(machine);
@@ -115,6 +116,12 @@ DmaCost copyCost(llvm::SmallVectorImpl<CopyDim> &dims, int64_t element, Space so
   actions[Action::AccumulatorReadByte] = source == Space::Acc ? bytes : 0;
   actions[Action::AccumulatorWriteByte] = target == Space::Acc ? bytes : 0;
   actions[Action::ControlCommand] = 1;
+  auto portCycles = [&](Space space, int64_t bytesPerCycle) {
+    return space == Space::Spm ? bytes / static_cast<double>(std::max<int64_t>(bytesPerCycle, 1))
+                               : 0;
+  };
+  cost.command.readPortCycles = portCycles(source, machine.scratchpad.readBytesPerCycle);
+  cost.command.writePortCycles = portCycles(target, machine.scratchpad.writeBytesPerCycle);
   return cost;
 }
 
@@ -166,6 +173,7 @@ DmaCost gatherCost(const GatherCommand &command, llvm::ArrayRef<int64_t> indexEx
   DmaCost cost = copyCost(dims, storedBytes(command.type), command.source.space,
                           command.target.space, machine);
   // Each index is one address for the engine; the indices themselves are read first.
+  cost.beats = std::max(cost.beats, count);
   cost.command.cycles = std::max(cost.command.cycles, count);
   cost.command.latencyCycles =
       std::max(cost.command.latencyCycles, count + machine.dma.setupCycles);

@@ -272,8 +272,10 @@ CommandCost matrixCost(const MatrixCommand &command, llvm::ArrayRef<int64_t> ext
         outElements / static_cast<double>(std::max<int64_t>(engine.outputElementsPerCycle, 1))));
   }
   cycles = std::max(cycles, outputCycles);
+  cost.readPortCycles = readPort / (2 * readWord);
+  cost.writePortCycles = writePort / writeWord;
   auto portCycles =
-      static_cast<int64_t>(std::ceil(std::max(readPort / (2 * readWord), writePort / writeWord)));
+      static_cast<int64_t>(std::ceil(std::max(cost.readPortCycles, cost.writePortCycles)));
   if (portCycles > cycles) {
     cycles = portCycles;
     cost.bound = Bound::Scratchpad;

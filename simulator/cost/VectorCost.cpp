@@ -239,8 +239,14 @@ CommandCost vectorCost(const VectorCommand &command, llvm::ArrayRef<int64_t> ext
       readPort += portBytes(*operand, extents, inner, bytes, readWord);
     for (auto [operand, bytes] : writes)
       writePort += portBytes(*operand, extents, inner, bytes, writeWord);
-    double cycles = std::max(readPort / (2 * readWord), writePort / writeWord);
-    port = port < 0 ? cycles : std::min(port, cycles);
+    readPort /= 2 * readWord;
+    writePort /= writeWord;
+    double cycles = std::max(readPort, writePort);
+    if (port >= 0 && port <= cycles)
+      continue;
+    port = cycles;
+    cost.readPortCycles = readPort;
+    cost.writePortCycles = writePort;
   }
   if (port < 0) // a single point: one word per operand
     port = std::max(static_cast<double>(reads.size()) / 2, static_cast<double>(writes.size()));
