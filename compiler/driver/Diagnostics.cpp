@@ -1,0 +1,75 @@
+//===- Diagnostics.cpp - Compiler messages in the words of the model ----------===//
+
+#include "compiler/driver/Diagnostics.h"
+#include "compiler/onnx/OnnxDialect.h"
+
+#include "mlir/IR/Location.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace npucc {
+
+ModelDiagnostics::ModelDiagnostics(MLIRContext &context, const Model &model)
+    : file(model.path),
+      handler(&context, [this](Diagnostic &diagnostic) { return handle(diagnostic); }) {
+  for (const Node &node : model.graph.nodes)
+    opOfNode[node.name] = node.opType;
+}
+
+std::string ModelDiagnostics::describe(Location loc) const {
+  StringRef node = onnx::nodeName(loc);
+  if (node.empty())
+    return file + ": ";
+  auto op = opOfNode.find(node);
+  // Graph inputs and constants have named locations, too.
+  if (op == opOfNode.end())
+    return file + ": value '" + node.str() + "': ";
+  return file + ": node '" + node.str() + "' (" + op->second + "): ";
+}
+
+void ModelDiagnostics::unsupported(const Node &node, StringRef reason) {
+  ++unsupportedNodes;
+  llvm::errs() << file << ": node '" << node.name << "' (" << node.opType << "): " << reason
+               << '\n';
+}
+
+LogicalResult ModelDiagnostics::handle(Diagnostic &diagnostic) {
+  std::string text = diagnostic.str();
+  // "'linalg.generic' op ..." is a verifier's message: about our IR, not about the model.
+  bool internal = StringRef(text).starts_with("'") && StringRef(text).contains("' op ");
+  std::string line = describe(diagnostic.getLocation());
+  switch (diagnostic.getSeverity()) {
+  case DiagnosticSeverity::Error:
+    line += internal ? "internal error: " : "";
+    break;
+  case DiagnosticSeverity::Warning:
+    line += "warning: ";
+    break;
+  case DiagnosticSeverity::Note:
+    line += "note: ";
+    break;
+  case DiagnosticSeverity::Remark:
+    line += "remark: ";
+    break;
+  }
+  line += text;
+  bool isNew = printed.insert(line).second;
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+    if (internal || opOfNode.find(onnx::nodeName(diagnostic.getLocation())) == opOfNode.end())
+      ++internalErrors;
+    else if (isNew)
+      ++unsupportedNodes;
+  }
+  if (!isNew)
+    return success();
+  llvm::errs() << line << '\n';
+  // Notes name an op in MLIR's words ("see current operation"): only for our own errors.
+  if (internal)
+    for (Diagnostic &note : diagnostic.getNotes())
+      llvm::errs() << "  " << note.str() << '\n';
+  return success();
+}
+
+} // namespace npucc

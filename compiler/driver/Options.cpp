@@ -1,0 +1,117 @@
+//===- Options.cpp - What the user asks of npucc ------------------------------===//
+
+#include "compiler/driver/Options.h"
+#include "runtime/onnx/Errors.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using llvm::Expected;
+using llvm::StringRef;
+
+namespace npucc {
+
+/// Splits NAME=VALUE at the last '=': names of tensors may contain one, values do not.
+static Expected<std::pair<std::string, std::string>> splitBinding(StringRef option,
+                                                                  StringRef text) {
+  auto [name, value] = text.rsplit('=');
+  if (name.empty() || value.empty() || name.size() == text.size())
+    return makeError("{0} {1}: expected NAME=VALUE", option, quoted(text));
+  return std::make_pair(name.str(), value.str());
+}
+
+static Expected<int64_t> parseSize(StringRef option, StringRef text) {
+  int64_t value = 0;
+  if (text.trim().getAsInteger(10, value) || value < 1 || value > (int64_t(1) << 40))
+    return makeError("{0}: {1} is no dimension: expected a number from 1", option, quoted(text));
+  return value;
+}
+
+Expected<NamedTensors> readInputs(const std::vector<std::string> &inputs) {
+  NamedTensors result;
+  for (const std::string &text : inputs) {
+    auto binding = splitBinding("--input", text);
+    if (!binding)
+      return binding.takeError();
+    Expected<Tensor> tensor = readNpy(binding->second);
+    if (!tensor)
+      return tensor.takeError();
+    if (!result.emplace(binding->first, std::move(*tensor)).second)
+      return makeError("--input {0} is given twice", quoted(binding->first));
+  }
+  return result;
+}
+
+Expected<Bindings> makeBindings(const Options &options, const NamedTensors &inputs) {
+  Bindings bindings;
+  if (options.batch) {
+    if (*options.batch < 1)
+      return makeError("--batch {0}: expected a number from 1", *options.batch);
+    bindings.batch = options.batch;
+  }
+  for (const std::string &text : options.dims) {
+    auto binding = splitBinding("--dim", text);
+    if (!binding)
+      return binding.takeError();
+    Expected<int64_t> size = parseSize("--dim " + binding->first, binding->second);
+    if (!size)
+      return size.takeError();
+    auto [it, isNew] = bindings.dims.emplace(binding->first, *size);
+    if (!isNew && it->second != *size)
+      return makeError("--dim {0} is given twice, as {1} and {2}", quoted(binding->first),
+                       it->second, *size);
+  }
+  for (const std::string &text : options.inputShapes) {
+    auto binding = splitBinding("--input-shape", text);
+    if (!binding)
+      return binding.takeError();
+    Shape shape;
+    for (StringRef part : llvm::split(binding->second, ',')) {
+      Expected<int64_t> size = parseSize("--input-shape " + binding->first, part);
+      if (!size)
+        return size.takeError();
+      shape.push_back(*size);
+    }
+    if (!bindings.inputShapes.emplace(binding->first, shape).second)
+      return makeError("--input-shape {0} is given twice", quoted(binding->first));
+  }
+  for (const auto &[name, tensor] : inputs) {
+    Shape shape(tensor.shape().begin(), tensor.shape().end());
+    auto [it, isNew] = bindings.inputShapes.emplace(name, shape);
+    if (!isNew && it->second != shape)
+      return makeError("--input-shape {0} differs from the shape of the file given with --input",
+                       quoted(name));
+  }
+  return bindings;
+}
+
+Expected<Precision> parsePrecision(StringRef text) {
+  Precision result;
+  if (text == "model")
+    return result;
+  result.fromModel = false;
+  std::optional<ElementType> type =
+      text == "fp8" ? ElementType::Float8E4M3FN : parseElementType(text);
+  if (type == ElementType::Int8) {
+    result.quantize = true;
+    return result;
+  }
+  if (!type || !isFloat(*type) || *type == ElementType::Float64)
+    return makeError("--precision {0}: expected model, fp32, bf16, fp16, fp8, fp8e5m2 or int8",
+                     quoted(text));
+  if (*type != ElementType::Float32)
+    result.storage = *type;
+  return result;
+}
+
+std::string outputFileName(StringRef outputName) {
+  std::string result = outputName.str();
+  for (char &c : result)
+    if (!llvm::isAlnum(c) && c != '.' && c != '_' && c != '-')
+      c = '_';
+  // ".." and "" would leave the folder, or name none.
+  if (result.find_first_not_of('.') == std::string::npos)
+    result = "_" + result;
+  return result + ".npy";
+}
+
+} // namespace npucc

@@ -1,0 +1,183 @@
+//===- Prepare.cpp - The graph that is compiled -------------------------------===//
+
+#include "compiler/driver/Prepare.h"
+#include "runtime/onnx/Errors.h"
+#include "runtime/ops/Registry.h"
+#include "runtime/quantize/FoldBatchNorm.h"
+#include "runtime/quantize/Quantize.h"
+#include "runtime/reference/Reference.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
+
+using llvm::Expected;
+using llvm::StringRef;
+
+namespace npucc {
+
+std::vector<const Node *> unknownNodes(const Graph &graph) {
+  std::vector<const Node *> result;
+  for (const Node &node : graph.nodes)
+    if (!findOp(node.domain, node.opType))
+      result.push_back(&node);
+  return result;
+}
+
+static bool isQuantized(const Graph &graph) {
+  return llvm::any_of(graph.nodes, [](const Node &node) {
+    StringRef op = node.opType;
+    return op.starts_with("QLinear") || op.ends_with("Integer") || op == "DequantizeLinear";
+  });
+}
+
+/// The arithmetic in which the graph does most of its multiply-accumulates.
+static std::string arithmeticOf(const Graph &graph) {
+  std::vector<const Node *> producers(graph.values.size());
+  for (const Node &node : graph.nodes)
+    for (ValueId id : node.outputs)
+      if (id != kNoValue)
+        producers[id] = &node;
+  auto pointers = [&](const std::vector<ValueId> &ids) {
+    llvm::SmallVector<const Value *> result;
+    for (ValueId id : ids)
+      result.push_back(id == kNoValue ? nullptr : &graph.values[id]);
+    return result;
+  };
+  std::map<ElementType, int64_t> macsBy;
+  for (const Node &node : graph.nodes) {
+    const OpInfo *info = findOp(node.domain, node.opType);
+    if (!info || !info->macs || node.inputs.empty() || node.inputs[0] == kNoValue)
+      continue;
+    ValueId first = node.inputs[0];
+    // A float operator between DequantizeLinear and QuantizeLinear computes on the integers.
+    if (const Node *from = producers[first]; from && from->opType == "DequantizeLinear")
+      first = from->inputs[0];
+    ElementType type = graph.values[first].type;
+    if (isInteger(type) && bitWidth(type) <= 8)
+      type = ElementType::Int8;
+    macsBy[type] += info->macs(node, pointers(node.inputs), pointers(node.outputs));
+  }
+  auto most = llvm::max_element(macsBy, [](auto &a, auto &b) { return a.second < b.second; });
+  return std::string(name(most == macsBy.end() ? ElementType::Float32 : most->first));
+}
+
+/// The given tensors, and seeded random ones for the others.
+static Expected<NamedTensors> completeInputs(const Graph &graph, NamedTensors given,
+                                             uint64_t seed) {
+  NamedTensors result;
+  for (auto [index, id] : llvm::enumerate(graph.inputs)) {
+    const Value &value = graph.values[id];
+    if (!value.isStatic() || bitWidth(value.type) == 0)
+      return makeError("input {0} is of a type that is not supported", quoted(value.name));
+    auto it = given.find(value.name);
+    if (it == given.end()) {
+      result[value.name] = randomTensor(value.type, value.shape(), seed + index);
+      continue;
+    }
+    if (it->second.shape() != llvm::ArrayRef<int64_t>(value.shape()))
+      return makeError("--input {0}: the file's shape is not that of the graph's input",
+                       quoted(value.name));
+    result[value.name] =
+        it->second.type() == value.type ? it->second : castTensor(it->second, value.type);
+  }
+  return result;
+}
+
+static llvm::Error checkInputNames(const Graph &graph, const NamedTensors &given) {
+  for (const auto &[name, tensor] : given) {
+    std::string known;
+    bool found = false;
+    for (ValueId id : graph.inputs) {
+      found |= graph.values[id].name == name;
+      known += " " + quoted(graph.values[id].name);
+    }
+    if (!found)
+      return makeError("--input {0}: the graph's inputs are{1}", quoted(name), known);
+  }
+  return llvm::Error::success();
+}
+
+/// The first input whose leading dimension is open and named like a batch, or not named; -1.
+static int batchInput(const Graph &graph) {
+  for (auto [index, id] : llvm::enumerate(graph.inputs)) {
+    const Value &value = graph.values[id];
+    if (!value.dims || value.dims->empty() || value.dims->front().size >= 0)
+      continue;
+    StringRef symbol = value.dims->front().symbol;
+    if (symbol.empty() || symbol == "?" || symbol == "N" || symbol.contains_insensitive("batch"))
+      return static_cast<int>(index);
+  }
+  return -1;
+}
+
+static llvm::Error quantizeModel(PreparedModel &result, const Options &options) {
+  QuantizeOptions settings;
+  if (options.functional) {
+    std::vector<Tensor> sample;
+    for (ValueId id : result.model.graph.inputs)
+      sample.push_back(result.inputs[result.model.graph.values[id].name]);
+    Expected<Ranges> ranges = calibrate(result.model.graph, {sample});
+    if (!ranges)
+      return ranges.takeError();
+    settings.ranges = std::move(*ranges);
+    result.assumptions.push_back("int8 ranges are measured on the inputs of this run");
+  } else {
+    result.assumptions.push_back("int8 ranges are nominal: time and energy do not depend on them");
+  }
+  Expected<QuantizeReport> report = quantizeGraph(result.model, settings);
+  if (!report)
+    return report.takeError();
+  if (!report->floatNodes.empty())
+    result.assumptions.push_back(llvm::formatv(
+        "{0} nodes with multiply-accumulates stay in floating point, {1} first",
+        report->floatNodes.size(), quoted(report->floatNodes.front())));
+  return llvm::Error::success();
+}
+
+Expected<PreparedModel> prepareModel(Model model, const Options &options) {
+  PreparedModel result;
+  Expected<NamedTensors> given = readInputs(options.inputs);
+  if (!given)
+    return given.takeError();
+  Expected<Bindings> bindings = makeBindings(options, *given);
+  if (!bindings)
+    return bindings.takeError();
+  Expected<Precision> precision = parsePrecision(options.precision);
+  if (!precision)
+    return precision.takeError();
+  if (llvm::Error error = checkInputNames(model.graph, *given))
+    return error;
+  result.parameters = countParameters(model);
+  int batched = batchInput(model.graph);
+  if (llvm::Error error = prepare(model, *bindings))
+    return error;
+
+  result.macs = countMacs(model.graph);
+  result.network = model.graph;
+  result.model = std::move(model);
+  if (options.batch)
+    result.batch = *options.batch;
+  else if (const Graph &graph = result.model.graph; batched >= 0)
+    result.batch = graph.values[graph.inputs[batched]].shape().front();
+  if (options.functional) {
+    Expected<NamedTensors> inputs =
+        completeInputs(result.model.graph, std::move(*given), options.seed);
+    if (!inputs)
+      return inputs.takeError();
+    result.inputs = std::move(*inputs);
+  }
+
+  Expected<std::vector<std::string>> folded = foldBatchNorm(result.model);
+  if (!folded)
+    return folded.takeError();
+  if (precision->quantize && !isQuantized(result.model.graph))
+    if (llvm::Error error = quantizeModel(result, options))
+      return error;
+  result.storage = precision->storage;
+  result.precision = arithmeticOf(result.model.graph);
+  if (result.storage != ElementType::Undefined && result.precision == "fp32")
+    result.precision = std::string(name(result.storage));
+  return result;
+}
+
+} // namespace npucc

@@ -1,0 +1,25 @@
+//===- Prepare.h - The graph that is compiled ---------------------*- C++ -*-===//
+#pragma once
+
+#include "compiler/driver/Options.h"
+
+namespace npucc {
+
+/// A model that is ready to be imported, and what the later phases want to know about it.
+struct PreparedModel {
+  Model model;           ///< folded and quantised: compiled, and evaluated for --verify
+  Graph network;         ///< before that: what a GPU would run
+  std::string precision; ///< of the arithmetic, as the report calls it
+  ElementType storage = ElementType::Undefined; ///< instead of fp32
+  int64_t batch = 1, macs = 0, parameters = 0;
+  std::vector<std::string> assumptions;
+  NamedTensors inputs;   ///< functional mode: one for each graph input
+};
+
+/// Binds, folds, quantises; reads or draws the inputs. Errors are one line each.
+llvm::Expected<PreparedModel> prepareModel(Model model, const Options &options);
+
+/// Operators that nothing in the project knows; they can run nowhere.
+std::vector<const Node *> unknownNodes(const Graph &graph);
+
+} // namespace npucc
