@@ -14,6 +14,7 @@
 #include <onnx/onnx_pb.h>
 
 #include <climits>
+#include <set>
 
 using namespace npucc;
 using llvm::StringRef;
@@ -81,6 +82,16 @@ int64_t countWeights(const Graph &graph) {
   for (const auto &[id, tensor] : graph.constants)
     if (isWeight(tensor.type()))
       count += tensor.size();
+  // 32-bit integers are weights as the biases of quantised layers only.
+  std::set<ValueId> biases;
+  for (const Node &node : graph.nodes) {
+    size_t at = node.opType == "QLinearConv" ? 8 : node.opType == "DequantizeLinear" ? 0 : SIZE_MAX;
+    if (at < node.inputs.size())
+      biases.insert(node.inputs[at]);
+  }
+  for (ValueId id : biases)
+    if (const Tensor *bias = graph.constant(id); bias && bias->type() == ElementType::Int32)
+      count += bias->size();
   for (const Node &node : graph.nodes)
     for (const auto &[name, attribute] : node.attributes)
       if (auto *inner = std::get_if<std::shared_ptr<Graph>>(&attribute.value))

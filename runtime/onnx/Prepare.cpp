@@ -110,6 +110,12 @@ bool GraphPreparer::dropIdentity(const Node &node) {
     if (!produced[from] || isOutput(from))
       return false;
     graph.values[from].name = graph.values[to].name;
+    auto known = declared.find(to);
+    if (graph.values[from].type == ElementType::Undefined && known != declared.end()) {
+      graph.values[from].type = known->second.type;
+      if (context.trustDeclared)
+        graph.values[from].dims = known->second.dims;
+    }
     std::replace(graph.outputs.begin(), graph.outputs.end(), to, from);
   }
   replacement.resize(graph.values.size(), kNoValue);
