@@ -28,7 +28,7 @@ struct SimulationOptions {
 
 struct LayerResult {
   int64_t firstCycle = -1, lastCycle = -1; ///< busy span
-  std::array<int64_t, 5> busyCycles{};     ///< by EngineKind; Load and Store both count as dma
+  std::array<int64_t, 5> busyCycles{};     ///< by EngineKind; Load plus Store is the dma's time
   std::array<double, 7> boundCycles{};     ///< by Bound
   Actions actions;
 };
@@ -48,6 +48,9 @@ struct SimulationResult {
   std::vector<LayerResult> layers; ///< by Program::layers
   std::vector<TraceEvent> trace;
   std::vector<Hazard> hazards;           ///< at most 16
+  std::vector<std::string> assumptions;  ///< what this run took for granted, for the report
+  int64_t commands = 0;                  ///< command instances that ran
+  int64_t residentBytes = 0;             ///< residentWeights: weight loads that took no time
   std::map<std::string, Tensor> outputs; ///< functional mode: by graph output name
   double cpuSeconds = 0;
 };
