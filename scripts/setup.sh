@@ -29,7 +29,7 @@ npucc_install_packages() {
   fi
   npucc_say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get -qq update && apt-get -qq -y install --no-install-recommends "${missing[@]}"; } \
+  { apt-get -qq update && apt-get -qq -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}"; } \
     >/dev/null || { npucc_say "apt-get failed; it needs Debian 12 with bookworm-security"; return 1; }
 }
 

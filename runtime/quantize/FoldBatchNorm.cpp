@@ -151,7 +151,6 @@ llvm::Expected<std::optional<Affine>> Folder::affineOf(const Node &node, ValueId
   if (!first && (node.opType == "Sub" || node.opType == "Div"))
     return std::nullopt;
   llvm::Expected<ValueId> value = perChannel(node.inputs[first ? 1 : 0], linear);
-  // Without an effect on the shape: the result is the linear operator's shape.
   if (!value)
     return value.takeError();
   if (*value == kNoValue)
@@ -255,15 +254,18 @@ llvm::Expected<std::vector<std::string>> Folder::run() {
           !graph.values[node.outputs[0]].isStatic() ||
           graph.values[node.outputs[0]].shape() != graph.values[output].shape())
         break;
-      // A Gemm's C may be any matrix; only a per-channel one can be folded.
-      if (linear.opType != "MatMul" && linear.inputs.size() > 2 &&
-          linear.inputs[2] != kNoValue) {
-        llvm::Expected<ValueId> bias = perChannel(linear.inputs[2], linear);
-        if (!bias)
-          return bias.takeError();
-        if (*bias == kNoValue)
+      if (linear.inputs.size() > 2 && linear.inputs[2] != kNoValue) {
+        if (!edit.isConstant(linear.inputs[2]))
           break;
-        graph.nodes[i].inputs[2] = *bias;
+        // A Gemm's C may be any matrix; only a per-channel one can be folded.
+        if (linear.opType == "Gemm") {
+          llvm::Expected<ValueId> bias = perChannel(linear.inputs[2], linear);
+          if (!bias)
+            return bias.takeError();
+          if (*bias == kNoValue)
+            break;
+          graph.nodes[i].inputs[2] = *bias;
+        }
       }
       llvm::Expected<std::optional<Affine>> affine = affineOf(node, output, linear);
       if (!affine)
