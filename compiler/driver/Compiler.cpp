@@ -22,7 +22,7 @@ namespace npucc {
 static LogicalResult run(ModuleOp module, const llvm::Twine &pipeline,
                          const CompileOptions &options,
                          llvm::function_ref<void(OpPassManager &)> more = nullptr) {
-  PassManager pm(module->getContext(), module->getName());
+  PassManager pm(module->getName());
   // --mlir-print-ir-after and alike, where a tool has registered them.
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
@@ -68,9 +68,11 @@ LogicalResult lowerToLinalg(ModuleOp module, const CompileOptions &options) {
 }
 
 LogicalResult lowerToNpu(ModuleOp module, const Machine &machine, const CompileOptions &options) {
-  std::string machineOption = "{machine=" + (machine.file.empty() ? machine.name : machine.file) + "}";
-  return run(module, "npu-group,npu-schedule" + machineOption + ",npu-allocate" + machineOption +
-                         ",npu-sync" + machineOption,
+  std::string machineOption =
+      "{machine=" + (machine.file.empty() ? machine.name : machine.file) + "}";
+  return run(module,
+             "npu-group,npu-schedule" + machineOption + ",npu-allocate" + machineOption +
+                 ",npu-sync" + machineOption,
              options);
 }
 

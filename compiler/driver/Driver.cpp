@@ -182,8 +182,7 @@ ExitStatus Run::simulateProgram() {
   settings.recordTrace = !options.trace.empty();
   ProgressBar bar("simulate", !options.quiet);
   settings.progress = [&](double fraction) { bar.show(fraction); };
-  llvm::Expected<SimulationResult> result =
-      simulate(program, machine, prepared.inputs, settings);
+  llvm::Expected<SimulationResult> result = simulate(program, machine, prepared.inputs, settings);
   bar.clear();
   if (!result) {
     // The program came from our own compiler: a deadlock or a wrong address is our fault. Data

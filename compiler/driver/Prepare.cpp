@@ -128,9 +128,9 @@ static llvm::Error quantizeModel(PreparedModel &result, const Options &options) 
   if (!report)
     return report.takeError();
   if (!report->floatNodes.empty())
-    result.assumptions.push_back(llvm::formatv(
-        "{0} nodes with multiply-accumulates stay in floating point, {1} first",
-        report->floatNodes.size(), quoted(report->floatNodes.front())));
+    result.assumptions.push_back(
+        llvm::formatv("{0} nodes with multiply-accumulates stay in floating point, {1} first",
+                      report->floatNodes.size(), quoted(report->floatNodes.front())));
   return llvm::Error::success();
 }
 

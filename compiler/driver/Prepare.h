@@ -13,7 +13,7 @@ struct PreparedModel {
   ElementType storage = ElementType::Undefined; ///< instead of fp32
   int64_t batch = 1, macs = 0, parameters = 0;
   std::vector<std::string> assumptions;
-  NamedTensors inputs;   ///< functional mode: one for each graph input
+  NamedTensors inputs; ///< functional mode: one for each graph input
 };
 
 /// Binds, folds, quantises; reads or draws the inputs. Errors are one line each.

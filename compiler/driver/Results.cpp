@@ -78,18 +78,17 @@ Expected<VerifyResult> verifyOutputs(const PreparedModel &prepared, const NamedT
       return makeError("output {0} is missing, or has another shape than the reference",
                        quoted(name));
     Difference difference = compare(actual->second, reference);
-    double relative = difference.maxAbs == 0 ? 0
-                      : difference.maxMagnitude == 0
-                          ? HUGE_VAL
-                          : difference.maxAbs / difference.maxMagnitude;
+    double relative = difference.maxAbs == 0         ? 0
+                      : difference.maxMagnitude == 0 ? HUGE_VAL
+                                                     : difference.maxAbs / difference.maxMagnitude;
     bool isReal = isFloat(reference.type());
     bool passed = isReal ? relative <= toleranceOf(prepared.precision)
                          : static_cast<double>(difference.differing) <=
                                kDifferingShare * static_cast<double>(reference.size());
     if (!passed)
       llvm::errs() << "npucc: output '" << name << "' differs from the reference in "
-                   << difference.differing << " of " << reference.size()
-                   << " elements, by up to " << difference.maxAbs << '\n';
+                   << difference.differing << " of " << reference.size() << " elements, by up to "
+                   << difference.maxAbs << '\n';
     result.maxAbsError = std::max(result.maxAbsError, difference.maxAbs);
     result.maxRelError = std::max(result.maxRelError, relative);
     result.passed &= passed;
@@ -134,8 +133,8 @@ static llvm::Error writeFile(const std::string &path,
 llvm::Error report(const Options &options, const PreparedModel &prepared,
                    const ReportInputs &inputs) {
   RunReport result = buildReport(inputs);
-  auto requests = parseBaselines(options.baselines == "default" ? defaultBaselines()
-                                                                : options.baselines);
+  auto requests =
+      parseBaselines(options.baselines == "default" ? defaultBaselines() : options.baselines);
   if (!requests)
     return requests.takeError();
   auto rows = compareWithGpus(*requests, prepared.network, result.figures());

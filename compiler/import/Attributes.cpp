@@ -210,17 +210,13 @@ mlir::Attribute toMlirAttribute(const Attribute &attribute, MLIRContext *context
     mlir::Attribute operator()(int64_t v) { return b.getI64IntegerAttr(v); }
     mlir::Attribute operator()(float v) { return b.getF32FloatAttr(v); }
     mlir::Attribute operator()(const std::string &v) { return b.getStringAttr(v); }
-    mlir::Attribute operator()(const Tensor &v) {
-      return attrFromTensor(v, b.getContext(), name);
-    }
+    mlir::Attribute operator()(const Tensor &v) { return attrFromTensor(v, b.getContext(), name); }
     mlir::Attribute operator()(const std::shared_ptr<Graph> &v) {
       auto *dialect = b.getContext()->getOrLoadDialect<onnx::OnnxDialect>();
       dialect->graphs.push_back(v);
       return onnx::GraphAttr::get(b.getContext(), dialect->graphs.size() - 1);
     }
-    mlir::Attribute operator()(const std::vector<int64_t> &v) {
-      return b.getDenseI64ArrayAttr(v);
-    }
+    mlir::Attribute operator()(const std::vector<int64_t> &v) { return b.getDenseI64ArrayAttr(v); }
     mlir::Attribute operator()(const std::vector<float> &v) { return b.getDenseF32ArrayAttr(v); }
     mlir::Attribute operator()(const std::vector<std::string> &v) {
       return b.getStrArrayAttr(llvm::to_vector_of<StringRef>(v));

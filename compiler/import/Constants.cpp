@@ -27,8 +27,8 @@ bool isConstantExpression(mlir::Value value) {
 /// `onnx.data`: ONNX Cast where the format changes. A signless twin holds the same bytes, and
 /// keeps the type that says how to read them.
 static Tensor storedForm(const Tensor &source, ElementType type) {
-  bool twins = isInteger(source.type()) && isInteger(type) &&
-               bitWidth(source.type()) == bitWidth(type);
+  bool twins =
+      isInteger(source.type()) && isInteger(type) && bitWidth(source.type()) == bitWidth(type);
   return twins || source.type() == type ? source : castTensor(source, type);
 }
 

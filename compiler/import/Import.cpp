@@ -156,8 +156,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   std::string reason;
   SmallVector<Type> inputTypes, outputTypes;
   auto nameAttr = [&](ValueId id) {
-    return builder.getDictionaryAttr(builder.getNamedAttr(
-        onnx::kNameAttr, builder.getStringAttr(graph.values[id].name)));
+    return builder.getDictionaryAttr(
+        builder.getNamedAttr(onnx::kNameAttr, builder.getStringAttr(graph.values[id].name)));
   };
   SmallVector<DictionaryAttr> inputNames, outputNames;
   for (ValueId id : graph.inputs) {
@@ -189,8 +189,8 @@ OwningOpRef<ModuleOp> Importer::run() {
     results.push_back(failed ? mlir::Value() : valueOf(id));
     if (!results.back())
       return failed ? nullptr
-                    : (emitError(fileLoc) << "graph output '" << graph.values[id].name
-                                          << "' is made by no node",
+                    : (emitError(fileLoc)
+                           << "graph output '" << graph.values[id].name << "' is made by no node",
                        nullptr);
     outputTypes.push_back(results.back().getType());
   }

@@ -104,10 +104,6 @@ LogicalResult OnnxDialect::verifyRegionResultAttribute(Operation *op, unsigned, 
 //===----------------------------------------------------------------------===//
 
 LogicalResult ConstantOp::verify() {
-  // Not an inferred type: the printed form shows it once, beside the data.
-  if (getValue().getType() != getType())
-    return emitOpError() << "data of type " << getValue().getShapedType()
-                         << " cannot have result type " << getType();
   if (!getType().hasStaticShape())
     return emitOpError("needs a static shape");
   return success();
@@ -131,11 +127,10 @@ LogicalResult NodeOp::verify() {
     if (!isOnnxAttribute(attr.getValue()))
       return emitOpError() << "attribute " << attr.getName()
                            << " is none of ONNX's kinds: " << attr.getValue();
-  for (Type type : llvm::concat<Type>(llvm::to_vector(getOperandTypes()),
-                                      llvm::to_vector(getResultTypes())))
+  for (Type type :
+       llvm::concat<Type>(llvm::to_vector(getOperandTypes()), llvm::to_vector(getResultTypes())))
     if (!isa<TensorType, NoneType>(type))
-      return emitOpError() << "needs operands and results that are tensors or 'none', not "
-                           << type;
+      return emitOpError() << "needs operands and results that are tensors or 'none', not " << type;
   return success();
 }
 

@@ -48,11 +48,11 @@ def Onnx_GraphAttr : AttrDef<Onnx_Dialect, "Graph"> {
 
 class Onnx_Op<string mnemonic, list<Trait> traits = []> : Op<Onnx_Dialect, mnemonic, traits>;
 
-def Onnx_ConstantOp : Onnx_Op<"constant", [Pure]> {
+def Onnx_ConstantOp : Onnx_Op<"constant", [Pure, AllTypesMatch<["value", "result"]>]> {
   let summary = "a tensor of the file, or one folded at load time";
   let arguments = (ins ElementsAttr:$value);
   let results = (outs AnyTensor:$result);
-  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let assemblyFormat = "$value attr-dict";
   let hasVerifier = 1;
 }
 

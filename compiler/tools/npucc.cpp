@@ -16,12 +16,16 @@ using npucc::EmitPhase;
 
 static cl::OptionCategory category("npucc options");
 
+namespace {
+enum class Mode { Functional, Timing };
+enum class Weights { Cold, Resident };
+} // namespace
+
 template <typename T> using Opt = cl::opt<T>;
 using Text = cl::opt<std::string>;
 using Texts = cl::list<std::string>;
 using Flag = cl::opt<bool>;
 
-// Function-local to nothing: llvm::cl wants them to live as long as the program.
 static Text model(cl::Positional, cl::desc("MODEL.onnx"), cl::cat(category));
 static Text npu("npu", cl::desc("the machine: a name of --list-npus, or a .yaml file"),
                 cl::value_desc("NAME|FILE"), cl::init("edge"), cl::cat(category));
@@ -31,10 +35,10 @@ static Flag dumpNpu("dump-npu", cl::desc("print the machine's description, all k
 static Text precision("precision", cl::init("model"), cl::value_desc("TYPE"), cl::cat(category),
                       cl::desc("arithmetic: model (what the file asks for), fp32, bf16, fp16, "
                                "fp8, fp8e5m2, int8"));
-static cl::opt<bool> functional(
-    "mode", cl::desc("what is simulated"), cl::init(true), cl::cat(category),
-    cl::values(clEnumValN(true, "functional", "data, time and energy (default)"),
-               clEnumValN(false, "timing", "time and energy")));
+static Opt<Mode>
+    mode("mode", cl::desc("what is simulated"), cl::init(Mode::Functional), cl::cat(category),
+         cl::values(clEnumValN(Mode::Functional, "functional", "data, time and energy (default)"),
+                    clEnumValN(Mode::Timing, "timing", "time and energy")));
 static Opt<int64_t> batch("batch", cl::desc("batch size"), cl::value_desc("N"), cl::cat(category));
 static Texts dims("dim", cl::desc("bind a symbolic dimension"), cl::value_desc("NAME=N"),
                   cl::cat(category));
@@ -48,10 +52,10 @@ static Text outputDir("output-dir", cl::desc("write each graph output to DIR/NAM
                       cl::value_desc("DIR"), cl::cat(category));
 static Flag noHost("no-host", cl::desc("no operator may run on the control core"),
                    cl::cat(category));
-static cl::opt<bool> residentWeights(
-    "weights", cl::desc("where weights are when the clock starts"), cl::init(false),
-    cl::cat(category), cl::values(clEnumValN(false, "cold", "in DRAM (default)"),
-                                  clEnumValN(true, "resident", "in scratchpad")));
+static Opt<Weights> weights("weights", cl::desc("where weights are when the clock starts"),
+                            cl::init(Weights::Cold), cl::cat(category),
+                            cl::values(clEnumValN(Weights::Cold, "cold", "in DRAM (default)"),
+                                       clEnumValN(Weights::Resident, "resident", "in scratchpad")));
 static Flag verify("verify", cl::desc("compare with the reference evaluation"), cl::cat(category));
 static Flag checkHazards("check-hazards",
                          cl::desc("find conflicting accesses that nothing orders (slow)"),
@@ -59,13 +63,13 @@ static Flag checkHazards("check-hazards",
 static Text baseline("baseline", cl::desc("GPUs to compare with, or none"), cl::init("default"),
                      cl::value_desc("NAME[@precision][@batch],..."), cl::cat(category));
 static Flag listBaselines("list-baselines", cl::desc("list the GPUs"), cl::cat(category));
-static Text reportJson("report-json", cl::desc("write the report as JSON"),
-                       cl::value_desc("FILE"), cl::cat(category));
+static Text reportJson("report-json", cl::desc("write the report as JSON"), cl::value_desc("FILE"),
+                       cl::cat(category));
 static Text reportHtml("report-html", cl::desc("write the report as a page"),
                        cl::value_desc("FILE"), cl::cat(category));
 static Text trace("trace", cl::desc("write the timeline (Chrome trace format)"),
                   cl::value_desc("FILE"), cl::cat(category));
-static cl::opt<EmitPhase> emitPhase(
+static Opt<EmitPhase> emitPhase(
     "emit", cl::desc("stop after a phase and write its result"), cl::init(EmitPhase::None),
     cl::cat(category),
     cl::values(clEnumValN(EmitPhase::Onnx, "onnx", "MLIR, the graph as imported"),
@@ -84,7 +88,7 @@ static npucc::Options collect() {
   options.model = model;
   options.npu = npu;
   options.precision = precision;
-  options.functional = functional;
+  options.functional = mode == Mode::Functional;
   if (batch.getNumOccurrences())
     options.batch = batch;
   options.dims.assign(dims.begin(), dims.end());
@@ -93,7 +97,7 @@ static npucc::Options collect() {
   options.seed = seed;
   options.outputDir = outputDir;
   options.noHost = noHost;
-  options.residentWeights = residentWeights;
+  options.residentWeights = weights == Weights::Resident;
   options.verify = verify;
   options.checkHazards = checkHazards;
   options.baselines = baseline;
@@ -108,7 +112,8 @@ static npucc::Options collect() {
 }
 
 static int usage(llvm::StringRef message) {
-  llvm::errs() << "npucc: error: " << message << "\nusage: npucc MODEL.onnx [options]; see --help\n";
+  llvm::errs() << "npucc: error: " << message
+               << "\nusage: npucc MODEL.onnx [options]; see --help\n";
   return npucc::kBadUsage;
 }
 
@@ -134,7 +139,7 @@ int main(int argc, char **argv) {
     return npucc::dumpMachineTo(llvm::outs(), npu);
   if (model.empty())
     return usage("no model given");
-  if (verify && !functional)
+  if (verify && mode == Mode::Timing)
     return usage("--verify needs data: it does not go with --mode timing");
   if (!output.empty() && emitPhase == EmitPhase::None)
     return usage("-o goes with --emit; see --output-dir, --report-json");

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Writes the small networks of the driver's tests (needs python3-onnx)."""
+import os
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def write(name, nodes, inputs, outputs, constants=(), opset=17):
+    graph = helper.make_graph(
+        nodes, name,
+        [helper.make_tensor_value_info(n, t, s) for n, t, s in inputs],
+        [helper.make_tensor_value_info(n, t, s) for n, t, s in outputs],
+        [numpy_helper.from_array(array, n) for n, array in constants])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset),
+                                                    helper.make_opsetid("com.example", 1)])
+    model.ir_version = 8
+    save(model, os.path.join(FOLDER, name + ".onnx"))
+
+
+F, I = TensorProto.FLOAT, TensorProto.INT64
+node = helper.make_node
+
+write("relu", [node("Relu", ["x"], ["y"], name="relu1")],
+      [("x", F, [2, 3])], [("y", F, [2, 3])])
+write("dynamic", [node("Relu", ["x"], ["y"], name="relu1")],
+      [("x", F, ["batch", "length"])], [("y", F, ["batch", "length"])])
+write("unknown", [node("Mystery", ["x"], ["a"], name="first"),
+                  node("Relu", ["a"], ["b"], name="fine"),
+                  node("Fancy", ["b"], ["y"], name="second", domain="com.example")],
+      [("x", F, [2, 3])], [("y", F, [2, 3])])
+write("data_dependent", [node("NonZero", ["x"], ["i"], name="nonzero1"),
+                         node("Transpose", ["i"], ["y"], name="transpose1")],
+      [("x", F, [2, 3])], [("y", I, ["n", 2])])
+write("kinds", [node("Clip", ["x", "", "high"], ["a"], name="clip1"),
+                node("Conv", ["a", "w"], ["b"], name="conv1", pads=[1, 1, 1, 1], auto_pad="NOTSET"),
+                node("LeakyRelu", ["b"], ["c"], name="leaky1", alpha=0.25),
+                node("Cast", ["c"], ["y"], name="cast1", to=TensorProto.UINT8)],
+      [("x", F, [1, 1, 4, 4])], [("y", TensorProto.UINT8, [1, 8, 4, 4])],
+      [("w", np.arange(72, dtype=np.float32).reshape(8, 1, 3, 3)),
+       ("high", np.array(6, dtype=np.float32))])
+with open(os.path.join(FOLDER, "relu.onnx"), "rb") as whole:
+    data = whole.read()
+with open(os.path.join(FOLDER, "truncated.onnx"), "wb") as part:
+    part.write(data[:len(data) // 2])
+np.save(os.path.join(FOLDER, "x34.npy"), np.zeros((3, 4), dtype=np.float32))
