@@ -81,6 +81,8 @@ private:
   }
 
   void classify();
+  bool addsMask(const Node &node) const;
+  bool isDequantized(ValueId id) const;
   bool canMultiply(const Node &node) const;
   void markEpilogues();
   void removeLonely();
@@ -99,16 +101,32 @@ private:
 
 } // namespace
 
-/// Whether an elementwise operator adds numbers that stand for minus infinity: behind
-/// them an 8-bit grid would have no room for the scores that they mask.
-static bool addsMask(const Node &node, const Graph &graph) {
+/// Whether an operator adds an attention mask or alike: numbers that stand for minus
+/// infinity leave no room on an 8-bit grid for the scores beside them.
+bool Planner::addsMask(const Node &node) const {
   if (node.opType != "Add" && node.opType != "Sub")
     return false;
+  auto users = edit.users(node.outputs[0]);
+  if (!users.empty() && llvm::all_of(users, [&](int user) {
+        return llvm::StringRef(graph.nodes[user].opType).ends_with("Softmax");
+      }))
+    return true;
   for (ValueId id : node.inputs)
     if (const Tensor *tensor = graph.constant(id); tensor && isFloat(tensor->type()))
       for (int64_t i = 0, e = tensor->size(); i < e; ++i)
         if (!(std::fabs(tensor->asDouble(i)) < 5e3))
           return true;
+  return false;
+}
+
+/// Whether an activation is a dequantised tensor, perhaps moved since.
+bool Planner::isDequantized(ValueId id) const {
+  for (int producer = edit.producer(id); producer >= 0; producer = edit.producer(id)) {
+    const Node &node = graph.nodes[producer];
+    if (kindOf(node) != Kind::Through || node.inputs[0] == kNoValue)
+      return node.opType == "DequantizeLinear";
+    id = node.inputs[0];
+  }
   return false;
 }
 
@@ -118,12 +136,9 @@ bool Planner::canMultiply(const Node &node) const {
     return false;
   if (edit.isConstant(node.inputs[0]) && edit.isConstant(node.inputs[1]))
     return false;
-  for (int i = 0; i < 2; ++i) {
-    int producer = edit.producer(node.inputs[i]);
-    if (!edit.isConstant(node.inputs[i]) && producer >= 0 &&
-        graph.nodes[producer].opType == "DequantizeLinear")
+  for (int i = 0; i < 2; ++i)
+    if (!edit.isConstant(node.inputs[i]) && isDequantized(node.inputs[i]))
       return false;
-  }
   return true;
 }
 
@@ -151,7 +166,7 @@ void Planner::classify() {
     // MaxPool's indices cannot be had from dequantised ties.
     if (node.opType == "MaxPool")
       possible &= node.outputs.size() < 2 || node.outputs[1] == kNoValue;
-    if (!possible || kind == Kind::Other || addsMask(node, graph))
+    if (!possible || kind == Kind::Other || addsMask(node))
       continue;
     kinds[i] = kind;
     plan.roles[i] = kind == Kind::Matrix ? QuantRole::Matrix

@@ -42,6 +42,7 @@ private:
                                           float inputScale);
   llvm::Expected<ValueId> quantizeBias(ValueId id, ValueId weightScale, ValueId inputScale,
                                        llvm::StringRef name);
+  bool isByteWeight(ValueId id) const;
   int64_t channelAxis(const Node &node, int input) const;
   bool isIntegerBias(const Node &node, bool perChannel) const;
 
@@ -123,6 +124,15 @@ void Quantizer::quantizeActivation(ValueId id) {
 //===----------------------------------------------------------------------===//
 // Weights and biases
 //===----------------------------------------------------------------------===//
+
+/// Weights that the file itself keeps in 8 bits stay as they are.
+bool Quantizer::isByteWeight(ValueId id) const {
+  int producer = edit.producer(id);
+  if (producer < 0 || graph.nodes[producer].opType != "DequantizeLinear")
+    return false;
+  ElementType type = graph.values[graph.nodes[producer].inputs[0]].type;
+  return type == ElementType::Int8 || type == ElementType::Uint8;
+}
 
 /// The axis of a constant operand along which the output channels lie; -1: one scale
 /// for all of it.
@@ -238,7 +248,7 @@ llvm::Error Quantizer::quantizeParameters(int index) {
   Node node = graph.nodes[index]; // a copy: adding nodes moves graph.nodes
   for (int input = 0; input < 2; ++input) {
     ValueId id = node.inputs[input];
-    if (!edit.isConstant(id))
+    if (!edit.isConstant(id) || isByteWeight(id))
       continue;
     int64_t axis = channelAxis(node, input);
     bool integerBias = input == 1 && isIntegerBias(node, axis >= 0);
