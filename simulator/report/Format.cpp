@@ -2,15 +2,11 @@
 
 #include "simulator/report/Format.h"
 
-#include "llvm/Support/Process.h"
 #include "llvm/Support/Unicode.h"
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 using namespace llvm;
 
@@ -132,36 +128,6 @@ Style::Style(bool color) {
   good = "\033[32m";
   bad = "\033[31m";
   end = "\033[0m";
-}
-
-bool wantsColor(int fileDescriptor) {
-  const char *no = std::getenv("NO_COLOR");
-  const char *term = std::getenv("TERM");
-  return isatty(fileDescriptor) && !(no && *no) && term && StringRef(term) != "dumb";
-}
-
-ProgressBar::ProgressBar(std::string label, bool enabled)
-    : label(std::move(label)), active(enabled && isatty(STDERR_FILENO)) {}
-
-void ProgressBar::update(double fraction) {
-  constexpr int kWidth = 40;
-  int done = static_cast<int>(std::clamp(fraction, 0.0, 1.0) * 100);
-  if (!active || done == shown)
-    return;
-  shown = done;
-  int filled = done * kWidth / 100;
-  fprintf(stderr, "\r\033[K%s [%s%s] %d %%", label.c_str(),
-          std::string(static_cast<size_t>(filled), '#').c_str(),
-          std::string(static_cast<size_t>(kWidth - filled), '.').c_str(), done);
-  fflush(stderr);
-}
-
-void ProgressBar::finish() {
-  if (active && shown >= 0) {
-    fputs("\r\033[K", stderr);
-    fflush(stderr);
-  }
-  active = false;
 }
 
 std::string escapeHtml(StringRef text) {

@@ -44,26 +44,6 @@ struct Style {
   llvm::StringRef bold, dim, good, bad, end;
 };
 
-/// Whether to colour what goes to a file descriptor: only terminals, and NO_COLOR
-/// (no-color.org) is kept.
-bool wantsColor(int fileDescriptor);
-
-/// A bar on stderr, only when that is a terminal; erased at the end.
-class ProgressBar {
-public:
-  ProgressBar(std::string label, bool enabled);
-  ~ProgressBar() { finish(); }
-  ProgressBar(const ProgressBar &) = delete;
-  ProgressBar &operator=(const ProgressBar &) = delete;
-  void update(double fraction);
-  void finish();
-
-private:
-  std::string label;
-  bool active;
-  int shown = -1;
-};
-
 /// Text for HTML.
 std::string escapeHtml(llvm::StringRef text);
 

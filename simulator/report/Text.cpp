@@ -120,8 +120,9 @@ private:
         order.push_back(i);
     size_t all = order.size();
     if (!options.verbose) {
-      stable_sort(order, [&](size_t a, size_t b) {
-        return report.layers[a].timeShare > report.layers[b].timeShare;
+      llvm::sort(order, [&](size_t a, size_t b) {
+        double first = report.layers[a].timeShare, second = report.layers[b].timeShare;
+        return first != second ? first > second : a < b;
       });
       order.resize(std::min(order.size(), options.slowestLayers));
     }

@@ -1,0 +1,131 @@
+//===- Compare.cpp - The NPU beside GPUs ----------------------------------===//
+
+#include "simulator/baseline/Baseline.h"
+#include "simulator/baseline/Roofline.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace llvm;
+
+namespace npucc {
+
+namespace {
+
+/// How far the model's times are off where measurements are known (docs/gpu-baselines.md):
+/// most lie within this factor.
+constexpr double kTimeError = 1.5;
+constexpr int64_t kLargestBatch = 4096;
+/// Memory that the network may have; the rest belongs to the driver and to workspaces.
+constexpr double kUsableMemory = 0.9;
+
+bool fits(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch, int64_t batch) {
+  double scale = double(batch) / double(std::max<int64_t>(graphBatch, 1));
+  // Values that live across several kernels: twice the largest kernel's.
+  return workload.weightBytes + 2 * scale * workload.largestActivationBytes <=
+         kUsableMemory * gpu.memoryBytes;
+}
+
+GpuRun bestBatch(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch,
+                 StringRef precision) {
+  GpuRun best;
+  for (int64_t batch = 1; batch <= kLargestBatch; batch *= 2) {
+    if (batch > 1 && !fits(gpu, workload, graphBatch, batch))
+      break;
+    GpuRun run = runWorkload(gpu, workload, graphBatch, batch, precision);
+    if (batch == 1 || run.inferencesPerSecond() > best.inferencesPerSecond())
+      best = run;
+  }
+  return best;
+}
+
+/// Whether arithmetic that the user asked for is at least as accurate as the NPU's.
+bool keepsAccuracy(const Gpu &gpu, StringRef asked, StringRef npu) {
+  std::string matched = matchPrecision(gpu, npu);
+  if (asked == matched || asked == "fp32")
+    return true;
+  static const StringRef kByAccuracy[] = {"int4", "int8", "fp16", "tf32", "fp32"};
+  auto rank = [](StringRef name) {
+    const StringRef *found = find(kByAccuracy, name);
+    return found == std::end(kByAccuracy) ? -1 : int(found - std::begin(kByAccuracy));
+  };
+  return rank(asked) >= 0 && rank(matched) >= 0 && rank(asked) >= rank(matched);
+}
+
+BaselineRow makeRow(const Gpu &gpu, const GpuRun &run, const NpuFigures &npu, StringRef rule,
+                    StringRef precision, bool accurate) {
+  BaselineRow row;
+  row.name = gpu.name;
+  row.title = gpu.title;
+  row.rule = rule.str();
+  row.precision = precision.str();
+  row.accuracyMatch = accurate ? "assumed" : "no";
+  row.batch = run.batch;
+  row.nodeNm = gpu.nodeNm;
+  row.latencyS = run.latencyS;
+  row.inferencesPerSecond = run.inferencesPerSecond();
+  row.energyJ = run.boardEnergyJ * gpu.scopeFactor.value;
+  row.clockRatio = run.clockRatio;
+
+  double batch = double(run.batch), npuBatch = double(npu.batch);
+  double npuRate = npu.latencyS > 0 ? npuBatch / npu.latencyS : 0;
+  if (npu.latencyS > 0)
+    row.speedup.nominal =
+        rule == "same-batch" ? run.latencyS / npu.latencyS : npuRate / row.inferencesPerSecond;
+  row.speedup.low = row.speedup.nominal / kTimeError;
+  row.speedup.high = row.speedup.nominal * kTimeError;
+  if (npu.energyJ > 0) {
+    row.efficiencyGain.nominal = row.energyJ / batch / (npu.energyJ / npuBatch);
+    row.efficiencyGain.low =
+        run.boardEnergyLowJ * gpu.scopeFactor.low / batch / (npu.energyHighJ / npuBatch);
+    row.efficiencyGain.high = npu.energyLowJ > 0 ? run.boardEnergyHighJ * gpu.scopeFactor.high /
+                                                       batch / (npu.energyLowJ / npuBatch)
+                                                 : row.efficiencyGain.nominal;
+  }
+  double node = nodeEnergyRatio(gpu.nodeNm, npu.nodeNm);
+  row.efficiencyGainSameNode = {row.efficiencyGain.nominal * node, row.efficiencyGain.low * node,
+                                row.efficiencyGain.high * node};
+  return row;
+}
+
+} // namespace
+
+GpuRun runOnGpu(const Gpu &gpu, const Graph &graph, int64_t graphBatch, int64_t batch,
+                StringRef precision) {
+  return runWorkload(gpu, makeWorkload(graph, bytesOf(precision)), graphBatch, batch, precision);
+}
+
+GpuRun bestOnGpu(const Gpu &gpu, const Graph &graph, int64_t graphBatch, StringRef precision) {
+  return bestBatch(gpu, makeWorkload(graph, bytesOf(precision)), graphBatch, precision);
+}
+
+Expected<std::vector<BaselineRow>> compareWithGpus(ArrayRef<BaselineRequest> requests,
+                                                   const Graph &graph, const NpuFigures &npu) {
+  std::vector<BaselineRow> rows;
+  for (const BaselineRequest &request : requests) {
+    Expected<Gpu> gpu = loadGpu(request.name);
+    if (!gpu)
+      return gpu.takeError();
+    std::string precision =
+        request.precision.empty() ? matchPrecision(*gpu, npu.precision) : request.precision;
+    if (!gpu->rates.count(precision)) {
+      std::vector<std::string> names;
+      for (const auto &[name, rate] : gpu->rates)
+        names.push_back(name);
+      return createStringError("--baseline " + request.name + "@" + precision + ": the " +
+                               gpu->title + " has no " + precision + " (it has " +
+                               join(names, ", ") + ")");
+    }
+    bool accurate = keepsAccuracy(*gpu, precision, npu.precision);
+    GpuWorkload workload = makeWorkload(graph, bytesOf(precision));
+    rows.push_back(makeRow(*gpu, runWorkload(*gpu, workload, npu.batch, npu.batch, precision), npu,
+                           "same-batch", precision, accurate));
+    GpuRun best = request.batch > 0
+                      ? runWorkload(*gpu, workload, npu.batch, request.batch, precision)
+                      : bestBatch(*gpu, workload, npu.batch, precision);
+    rows.push_back(makeRow(*gpu, best, npu, "best-throughput", precision, accurate));
+  }
+  return rows;
+}
+
+} // namespace npucc
