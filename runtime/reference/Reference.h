@@ -1,0 +1,31 @@
+//===- Reference.h - Evaluates ONNX graphs on the CPU -------------*- C++ -*-===//
+//
+// Decides what is right: verifies the simulated NPU, folds constants, calibrates
+// ranges, runs host operators. Independent of the compiler.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "runtime/onnx/Graph.h"
+#include "runtime/ops/Registry.h"
+
+#include <functional>
+
+namespace npucc {
+
+/// Runs one node (also If, Loop, Scan when `graph` is given for captured values).
+llvm::Expected<Tensors> evaluateNode(const Node &node, llvm::ArrayRef<Tensor> inputs);
+
+/// Called with every value as it is computed.
+using Observer = std::function<void(ValueId, const Tensor &)>;
+
+/// Runs a graph; `inputs` in the order of graph.inputs. Intermediate tensors are
+/// freed after their last use. Errors name the node.
+llvm::Expected<std::vector<Tensor>> evaluate(const Graph &graph, llvm::ArrayRef<Tensor> inputs,
+                                             const Observer &observer = nullptr);
+
+/// Seeded random input for a value: floats standard normal, 8-bit integers over
+/// their range, other integers 0..9, booleans both. Same seed, same bytes, on any machine.
+Tensor randomTensor(ElementType type, llvm::ArrayRef<int64_t> shape, uint64_t seed);
+
+} // namespace npucc
