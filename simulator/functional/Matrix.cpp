@@ -13,7 +13,9 @@
 #include "simulator/functional/MatrixKernel.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 using namespace npucc;
 
@@ -85,9 +87,11 @@ template <class S, class D> D convert(const uint8_t *from, D zero) {
 template <class D> class RowPacker {
 public:
   RowPacker(const Side &side) : side(side), zero(static_cast<D>(side.zero)) {
-    uint8_t stored[8] = {};
-    encodeElement(side.operand.type, side.operand.fill, stored);
-    fill = static_cast<D>(decodeElement(side.operand.type, stored) - side.zero);
+    double value = side.operand.fill - side.zero;
+    if constexpr (std::is_integral_v<D>)
+      value = std::clamp<double>(value, std::numeric_limits<D>::min(),
+                                 std::numeric_limits<D>::max());
+    fill = static_cast<D>(value);
   }
 
   void pack(int64_t row, D *to) {
@@ -320,9 +324,7 @@ bool dependsOn(const BoundOperand &operand, unsigned dim) {
 bool fits16(const Side &side) {
   if (bitWidth(side.operand.type) > 8 || side.operand.type == ElementType::Bool)
     return false;
-  uint8_t stored[8] = {};
-  encodeElement(side.operand.type, side.operand.fill, stored);
-  return std::abs(side.zero) <= 256;
+  return std::abs(side.zero) <= 256 && std::abs(side.operand.fill) <= 256;
 }
 
 template <class D, class C>

@@ -14,6 +14,8 @@
 #include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 using namespace npucc;
 
@@ -63,6 +65,15 @@ struct Cursor {
   int64_t reductionOffset = 0;
   llvm::SmallVector<int64_t, 2> reductionCoordinates; ///< by guard
 };
+
+/// Saturating: -infinity is the initial value of a maximum.
+int64_t toInteger(double value) {
+  if (std::abs(value) < 0x1p63)
+    return static_cast<int64_t>(value);
+  if (std::isnan(value))
+    return 0;
+  return value < 0 ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max();
+}
 
 class NestRunner {
 public:
@@ -143,10 +154,8 @@ void NestRunner::makeCursors() {
     cursor.elementBytes = elementBytes(operand.type);
     if (!parallel.empty())
       cursor.innerStride = operand.strides[parallel.back()];
-    uint8_t stored[8] = {};
-    encodeElement(operand.type, operand.fill, stored);
-    cursor.access.loadFloats(stored, 0, 1, &cursor.fillFloat);
-    cursor.access.loadInts(stored, 0, 1, &cursor.fillInt);
+    cursor.fillFloat = static_cast<float>(operand.fill);
+    cursor.fillInt = toInteger(operand.fill);
     cursor.reductionCoordinates.assign(operand.guards.size(), 0);
     cursors.push_back(std::move(cursor));
   };
@@ -260,7 +269,7 @@ void NestRunner::fetch(const BodyStep &step, const int64_t *numbers, void *to, b
     if (step.isFloat)
       std::fill_n(floats, blockPoints, static_cast<float>(value));
     else
-      std::fill_n(ints, blockPoints, static_cast<int64_t>(value));
+      std::fill_n(ints, blockPoints, toInteger(value));
     return;
   }
   for (size_t s = 0; s < segments.size(); ++s) {
