@@ -8,4 +8,30 @@
 
 include "mlir/Pass/PassBase.td"
 
+//===- lowering: onnx to linalg ------------------------------------------===//
+
+def OnnxSinkDequantize : Pass<"onnx-sink-dequantize", "::mlir::func::FuncOp"> {
+  let summary = "move data in 8 bits: sink DequantizeLinear, hoist QuantizeLinear";
+}
+
+def ConvertOnnxToLinalg : Pass<"convert-onnx-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "ONNX operators to linalg on tensors of signless storage types";
+  let description = [{
+    A node that no lowering takes stays an `onnx.node` with the attribute `npu.host_reason`;
+    where its operands and results are stored as other types than it computes with, those
+    stand in `npu.input_types` and `npu.output_types`.
+  }];
+  let options = [Option<"storage", "storage", "std::string", /*default=*/"\"\"",
+                        "store fp32 tensors as bf16, f16 or f8E4M3FN (default: as they are)">];
+  let statistics = [Statistic<"numLowered", "lowered", "nodes lowered to linalg">,
+                    Statistic<"numHost", "host", "nodes left for the host">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def NpuccFuseElementwise : Pass<"npucc-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "fuse elementwise linalg ops; fold copies into the maps of their users";
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // NPUCC_PASSES
