@@ -23,6 +23,11 @@ constexpr double kMostTilesPerSm = 4;
 /// other takes some 33 cycles on Ampere (W. Sun et al., "Dissecting Tensor Cores via
 /// Microbenchmarks", TPDS 2023).
 constexpr double kKStepBytes = 64, kKStepCycles = 66;
+/// What a kernel with a matrix product takes beyond its roofline, in cycles: set-up, the way
+/// from memory to the first product, and the epilogue. 5 us of an A100: its measured fp16
+/// products of 8192x64x64 and 8192x256x256 take 6 and 7 us longer than the roofline, after the
+/// framework's 21 us are taken off (github.com/PrincetonUniversity/LLMCompass, figure 5b).
+constexpr double kMatrixKernelCycles = 7000;
 /// Part of L2 that holds what the last kernel wrote: the far half is reached through the near
 /// one, and the next kernel streams through the same cache (RRZE gpu-l2-cache: the plateau of
 /// an A100 ends at 28 of 40 MB).
@@ -165,6 +170,8 @@ KernelCost kernelCost(const Gpu &gpu, const GpuKernel &kernel, double scale, Str
                            all / (gpu.l2BytesPerSecond * clockRatio));
   // Filling the pipeline takes a round trip to memory, and so does draining it.
   double overhead = steps * gpu.kernelOverheadS + 2 * gpu.dramLatencyS;
+  if (cost.tensorOps > 0)
+    overhead += kMatrixKernelCycles / clock;
   cost.seconds = std::max(compute, memory) + overhead;
   return cost;
 }

@@ -174,6 +174,8 @@ private:
       return;
     }
 
+    if (subgraph(node))
+      return;
     int kernel = choose(node, role, latest);
     GpuKernel &work = workload.kernels[static_cast<size_t>(kernel)];
     if (role == Role::Contraction)
@@ -190,6 +192,38 @@ private:
     for (ValueId id : node.outputs)
       if (valid(id))
         producer[static_cast<size_t>(id)] = kernel;
+  }
+
+  /// If, Loop, Scan: the branch with the most kernels, once. Reported as an assumption.
+  bool subgraph(const Node &node) {
+    GpuWorkload largest;
+    bool found = false;
+    for (const auto &[name, attribute] : node.attributes) {
+      const auto *inner = std::get_if<std::shared_ptr<Graph>>(&attribute.value);
+      if (!inner || !*inner)
+        continue;
+      found = true;
+      Lowering lowering(**inner, elementBytes);
+      for (auto [innerId, outerId] : (*inner)->captures)
+        if (lowering.valid(innerId) && valid(outerId))
+          lowering.isConstant[static_cast<size_t>(innerId)] =
+              isConstant[static_cast<size_t>(outerId)];
+      GpuWorkload work = lowering.run();
+      if (work.kernels.size() >= largest.kernels.size())
+        largest = std::move(work);
+    }
+    if (!found)
+      return false;
+    newKernel(node); // the decision itself
+    for (GpuKernel &kernel : largest.kernels) {
+      workload.kernels.push_back(std::move(kernel));
+      // Nothing joins kernels of another graph.
+      flags.push_back({/*contraction=*/true, false, false});
+    }
+    for (ValueId id : node.outputs)
+      if (valid(id))
+        producer[static_cast<size_t>(id)] = static_cast<int>(workload.kernels.size()) - 1;
+    return true;
   }
 
   void view(const Node &node, Role role, int latest) {
@@ -336,12 +370,11 @@ private:
       if (written[i] && producer[i] >= 0)
         workload.kernels[static_cast<size_t>(producer[i])].activationBytes +=
             bytes(static_cast<ValueId>(i));
-    for (const auto &[id, tensor] : graph.constants)
-      if (valid(id))
-        workload.weightBytes += bytes(id);
-    for (const GpuKernel &kernel : workload.kernels)
+    for (const GpuKernel &kernel : workload.kernels) {
+      workload.weightBytes += kernel.weightBytes;
       workload.largestActivationBytes =
           std::max(workload.largestActivationBytes, kernel.activationBytes);
+    }
   }
 
   /// An embedding table is looked up, not read through.
