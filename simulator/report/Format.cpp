@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 using namespace llvm;
 
@@ -32,12 +33,12 @@ std::string significant(double value, int digits) {
     return "-";
   if (value == 0)
     return "0";
-  int exponent = static_cast<int>(std::floor(std::log10(std::fabs(value))));
-  if (exponent >= 9 || exponent < -6) {
-    char buffer[64];
-    snprintf(buffer, sizeof buffer, "%.*e", digits - 1, value);
+  // The exponent after rounding: 999.96 has four digits before the point.
+  char buffer[64];
+  snprintf(buffer, sizeof buffer, "%.*e", digits - 1, value);
+  int exponent = std::atoi(StringRef(buffer).split('e').second.data());
+  if (exponent >= 9 || exponent < -6)
     return buffer;
-  }
   return plain(value, digits - 1 - exponent);
 }
 

@@ -1,0 +1,231 @@
+//===- GpuTest.cpp - GPU baselines ----------------------------------------===//
+
+#include "simulator/baseline/Baseline.h"
+#include "simulator/baseline/Roofline.h"
+#include "simulator/baseline/Workload.h"
+
+#include "runtime/onnx/Loader.h"
+
+#include "llvm/Support/FileSystem.h"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+using namespace npucc;
+
+namespace {
+
+Gpu gpu(const char *name) {
+  auto result = loadGpu(name);
+  if (!result)
+    FAIL(llvm::toString(result.takeError()));
+  return *result;
+}
+
+ValueId addValue(Graph &graph, const char *name, std::vector<int64_t> shape) {
+  Value value;
+  value.name = name;
+  value.type = ElementType::Float32;
+  value.dims.emplace();
+  for (int64_t size : shape)
+    value.dims->push_back({size, ""});
+  graph.values.push_back(value);
+  return static_cast<ValueId>(graph.values.size()) - 1;
+}
+
+/// x[M,K] * w[K,N] + b, then Relu.
+Graph dense(int64_t m, int64_t k, int64_t n) {
+  Graph graph;
+  ValueId x = addValue(graph, "x", {m, k}), w = addValue(graph, "w", {k, n});
+  ValueId b = addValue(graph, "b", {n}), product = addValue(graph, "product", {m, n});
+  ValueId sum = addValue(graph, "sum", {m, n}), y = addValue(graph, "y", {m, n});
+  graph.constants[w] = Tensor::zeros(ElementType::Float32, {k, n});
+  graph.constants[b] = Tensor::zeros(ElementType::Float32, {n});
+  graph.inputs = {x};
+  graph.outputs = {y};
+  graph.nodes = {{"product", "MatMul", "", {x, w}, {product}, {}},
+                 {"sum", "Add", "", {product, b}, {sum}, {}},
+                 {"y", "Relu", "", {sum}, {y}, {}}};
+  return graph;
+}
+
+/// The development models; not part of the repository.
+std::string shared(const std::string &file) {
+  const char *folder = std::getenv("NPUCC_SHARED");
+  std::string path = std::string(folder && *folder ? folder : "../shared") + "/" + file;
+  return llvm::sys::fs::exists(path) ? path : "";
+}
+
+} // namespace
+
+TEST_CASE("every GPU loads", "[gpu]") {
+  REQUIRE(listGpus() == std::vector<std::string>{"a100-sxm-80", "h100-pcie", "h100-sxm", "h200-sxm",
+                                                 "jetson-agx-orin-64", "l4", "rtx4090",
+                                                 "rtx4090-laptop-16gb"});
+  for (const std::string &name : listGpus()) {
+    Gpu it = gpu(name.c_str());
+    CHECK(it.name == name);
+    CHECK(it.idleW + it.activeW.value < it.tdpW);
+    CHECK(it.rates.count("int8"));
+    CHECK_FALSE(it.source.empty());
+  }
+}
+
+TEST_CASE("baseline lists", "[gpu]") {
+  auto requests = parseBaselines("h100-sxm@tf32@64, l4");
+  REQUIRE(bool(requests));
+  REQUIRE(requests->size() == 2);
+  CHECK((*requests)[0].precision == "tf32");
+  CHECK((*requests)[0].batch == 64);
+  CHECK((*requests)[1].name == "l4");
+  CHECK((*requests)[1].batch == 0);
+  CHECK(bool(parseBaselines(defaultBaselines())));
+  auto none = parseBaselines("none");
+  REQUIRE(bool(none));
+  CHECK(none->empty());
+  for (const char *bad : {"h100", "l4@0", "l4@int7", "l4@-3", "l4@99999999999999999999"}) {
+    auto error = parseBaselines(bad);
+    REQUIRE_FALSE(bool(error));
+    CHECK_FALSE(llvm::toString(error.takeError()).empty());
+  }
+}
+
+TEST_CASE("a GPU runs the fastest precision at no lower accuracy", "[gpu]") {
+  Gpu h100 = gpu("h100-sxm"), a100 = gpu("a100-sxm-80");
+  CHECK(matchPrecision(h100, "int8") == "int8");
+  CHECK(matchPrecision(h100, "uint8") == "int8");
+  CHECK(matchPrecision(h100, "int4") == "int8"); // Hopper has no int4
+  CHECK(matchPrecision(a100, "int4") == "int4");
+  CHECK(matchPrecision(h100, "fp8e4m3") == "fp8");
+  CHECK(matchPrecision(a100, "fp8") == "fp16"); // Ampere has no fp8
+  CHECK(matchPrecision(h100, "bf16") == "bf16");
+  CHECK(matchPrecision(h100, "fp32") == "fp32"); // TF32 rounds to 10 bits
+  CHECK(matchPrecision(h100, "int16") == "fp32");
+}
+
+TEST_CASE("elementwise operators join the product before them", "[gpu]") {
+  Graph graph = dense(64, 256, 128);
+  GpuWorkload workload = makeWorkload(graph, 4);
+  REQUIRE(workload.kernels.size() == 1);
+  const GpuKernel &kernel = workload.kernels[0];
+  REQUIRE(kernel.contractions.size() == 1);
+  CHECK(kernel.contractions[0].macs() == 64 * 256 * 128);
+  CHECK(kernel.activationBytes == 4 * (64 * 256 + 64 * 128));
+  CHECK(kernel.weightBytes == 4 * (256 * 128 + 128));
+}
+
+TEST_CASE("large products run near the sustained rate, small ones do not", "[gpu]") {
+  Gpu h100 = gpu("h100-sxm");
+  Graph large = dense(8192, 8192, 8192), small = dense(16, 64, 64);
+  double ops = 2.0 * 8192 * 8192 * 8192;
+  GpuRun run = runOnGpu(h100, large, 1, 1, "fp16");
+  double fraction = ops / run.latencyS / h100.rates["fp16"].opsPerSecond;
+  CHECK(fraction > 0.65); // 0.78 to 0.81 measured on an H200
+  CHECK(fraction < 0.85);
+  CHECK(run.boardEnergyJ / run.latencyS <= 700.0001);
+  GpuRun tiny = runOnGpu(h100, small, 1, 1, "fp16");
+  CHECK(tiny.latencyS > 1e-6);
+  CHECK(tiny.latencyS < 20e-6);
+}
+
+TEST_CASE("times grow with the batch, throughput is best where the search says", "[gpu]") {
+  Gpu l4 = gpu("l4");
+  Graph graph = dense(32, 1024, 1024);
+  double before = 0;
+  GpuRun best = bestOnGpu(l4, graph, 1, "int8");
+  for (int64_t batch = 1; batch <= 4096; batch *= 2) {
+    GpuRun run = runOnGpu(l4, graph, 1, batch, "int8");
+    CHECK(run.latencyS >= before * 0.999);
+    CHECK(run.inferencesPerSecond() <= best.inferencesPerSecond() * 1.000001);
+    before = run.latencyS;
+  }
+}
+
+TEST_CASE("ratios say how much better the NPU is", "[gpu]") {
+  Graph graph = dense(32, 1024, 1024);
+  NpuFigures npu;
+  npu.batch = 1;
+  npu.latencyS = 1e-3;
+  npu.energyJ = 1e-3;
+  npu.energyLowJ = 0.5e-3;
+  npu.energyHighJ = 2e-3;
+  npu.nodeNm = 7;
+  npu.precision = "int8";
+  auto requests = parseBaselines("l4@16");
+  REQUIRE(bool(requests));
+  auto rows = compareWithGpus(*requests, graph, npu);
+  REQUIRE(bool(rows));
+  REQUIRE(rows->size() == 2);
+  const BaselineRow &same = (*rows)[0], &best = (*rows)[1];
+  CHECK(same.rule == "same-batch");
+  CHECK(same.batch == 1);
+  CHECK(same.speedup.nominal == Approx(same.latencyS / npu.latencyS));
+  CHECK(best.rule == "best-throughput");
+  CHECK(best.batch == 16);
+  CHECK(best.speedup.nominal == Approx(1000 / best.inferencesPerSecond));
+  CHECK(best.efficiencyGain.nominal == Approx(best.energyJ / 16 / npu.energyJ));
+  for (const BaselineRow &row : *rows) {
+    CHECK(row.energyScope == "chip+dram");
+    CHECK(row.efficiencyGain.low < row.efficiencyGain.nominal);
+    CHECK(row.efficiencyGain.nominal < row.efficiencyGain.high);
+    // 4 nm to 7 nm: the GPU would draw more, so that the NPU's gain grows.
+    CHECK(row.efficiencyGainSameNode.nominal > row.efficiencyGain.nominal);
+  }
+}
+
+TEST_CASE("asking a GPU for less accuracy is reported", "[gpu]") {
+  Graph graph = dense(32, 256, 256);
+  NpuFigures npu;
+  npu.latencyS = npu.energyJ = 1e-3;
+  npu.nodeNm = 7;
+  npu.precision = "fp32";
+  auto requests = parseBaselines("h100-sxm@tf32,h100-sxm,a100-sxm-80@fp8");
+  REQUIRE(bool(requests));
+  auto rows = compareWithGpus({(*requests)[0], (*requests)[1]}, graph, npu);
+  REQUIRE(bool(rows));
+  CHECK((*rows)[0].accuracyMatch == "no");
+  CHECK((*rows)[2].accuracyMatch == "assumed");
+  auto error = compareWithGpus({(*requests)[2]}, graph, npu);
+  REQUIRE_FALSE(bool(error));
+  CHECK_THAT(llvm::toString(error.takeError()), Catch::Contains("has no fp8"));
+}
+
+TEST_CASE("ResNet-50 against MLPerf Inference", "[gpu][network]") {
+  std::string path = shared("onnx-backend/light/light_resnet50.onnx");
+  if (path.empty()) {
+    WARN("development models not found (NPUCC_SHARED): skipped");
+    return;
+  }
+  auto model = loadModel(path);
+  REQUIRE(bool(model));
+  REQUIRE_FALSE(bool(prepare(*model, {})));
+  // MLPerf Inference, closed division, results of v2.1 (A100), v3.0 (H100, L4) and v4.1 (H200, one
+  // of eight): offline samples/s.
+  struct {
+    const char *name;
+    double offline;
+  } const kOffline[] = {{"h100-sxm", 91826},
+                        {"h100-pcie", 56635},
+                        {"h200-sxm", 94620},
+                        {"a100-sxm-80", 42379},
+                        {"l4", 13158}};
+  for (auto [name, offline] : kOffline) {
+    GpuRun run = bestOnGpu(gpu(name), model->graph, 1, "int8");
+    INFO(name << ": " << run.inferencesPerSecond() << "/s at batch " << run.batch << ", measured "
+              << offline);
+    CHECK(run.inferencesPerSecond() < 1.5 * offline);
+    CHECK(run.inferencesPerSecond() > offline / 1.5);
+  }
+  // Single stream, mean latency in ms.
+  struct {
+    const char *name;
+    double single;
+  } const kSingle[] = {{"a100-sxm-80", 0.457}, {"l4", 0.356}, {"jetson-agx-orin-64", 0.630}};
+  for (auto [name, single] : kSingle) {
+    GpuRun run = runOnGpu(gpu(name), model->graph, 1, 1, "int8");
+    INFO(name << ": " << run.latencyS * 1e3 << " ms, measured " << single);
+    CHECK(run.latencyS * 1e3 < 1.5 * single);
+    CHECK(run.latencyS * 1e3 > single / 1.5);
+  }
+}
