@@ -159,11 +159,14 @@ private:
     for (const BaselineRow &row : report.baselines)
       table.add({row.name, row.precision, std::to_string(row.batch), si(row.latencyS, "s"),
                  si(row.inferencesPerSecond, "", 3), si(row.energyJ / double(row.batch), "J", 3),
-                 ratioText(row.speedup), ratioText(row.efficiencyGain)});
+                 times(row.speedup.nominal), ratioText(row.efficiencyGain)});
     table.print(os, 2, style.dim, style.end);
+    const Ratio &speed = report.baselines[0].speedup;
+    std::string error = speed.nominal > 0 ? significant(speed.high / speed.nominal, 2) : "1";
     paragraph(os,
               "Two rows a GPU: the same batch (speed is latency), and its best batch (speed is "
-              "throughput). Energy of chip and DRAM; process nodes differ.",
+              "throughput). Speeds are good to a factor of " +
+                  error + " either way. Energy is that of chip and DRAM; process nodes differ.",
               "  ", "  ");
   }
 
