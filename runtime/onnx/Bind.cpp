@@ -80,9 +80,11 @@ private:
     if (size < 0 || size > kMaxDimension)
       return makeError("dimension {0} cannot be {1}", quoted(symbol), size);
     auto [it, fresh] = bound.try_emplace(symbol, size);
-    if (!fresh && it->second != size)
-      return makeError("dimension {0} is {1}, but {2} makes it {3}", quoted(symbol), it->second,
-                       origin, size);
+    if (fresh)
+      origins[symbol] = origin;
+    else if (it->second != size)
+      return makeError("dimension {0} is {1} by {2}, but {3} makes it {4}", quoted(symbol),
+                       it->second, origins[symbol], origin, size);
     return llvm::Error::success();
   }
 
@@ -247,6 +249,7 @@ private:
   Graph &graph;
   const Bindings &bindings;
   std::map<std::string, int64_t> bound;
+  std::map<std::string, std::string> origins; ///< who bound the symbol
   bool rewritten = false;
 };
 

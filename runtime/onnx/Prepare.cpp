@@ -263,6 +263,37 @@ bool GraphPreparer::resolveCastLike(Node &node) {
   return false;
 }
 
+/// Binary operators of opset 6 with an `axis`: the second operand gets dimensions
+/// of 1 at its end, then numpy's rule does the same.
+llvm::Expected<bool> GraphPreparer::alignOldBroadcast(Node &node) {
+  static const char *const list[] = {"Add", "Sub", "Mul",     "Div",  "Pow",   "And",
+                                     "Or",  "Xor", "Greater", "Less", "Equal", "PRelu"};
+  if (!node.has("axis") || std::none_of(std::begin(list), std::end(list),
+                                        [&](const char *op) { return node.opType == op; }))
+    return false;
+  const Value *a = inputValue(node, 0), *b = inputValue(node, 1);
+  if (!a || !b || !a->dims || !b->dims)
+    return makeError("{0}broadcasting by 'axis' needs operands of known rank", nodePrefix(node));
+  auto rankA = static_cast<int64_t>(a->dims->size()), rankB = static_cast<int64_t>(b->dims->size());
+  int64_t axis = node.getInt("axis", 0);
+  axis = axis < 0 ? axis + rankA : axis;
+  node.attributes.erase("axis");
+  if (axis < 0 || axis > rankA || axis + rankB >= rankA)
+    return false; // nothing to add; whether the shapes fit shows later
+  Shape axes;
+  for (int64_t d = rankB; d < rankA - axis; ++d)
+    axes.push_back(d);
+  std::vector<Node> made;
+  NodeSink sink = sinkToWork(made);
+  ValueId where = sink.addConstant(
+      node.name + "/axes",
+      Tensor::of<int64_t>(ElementType::Int64, {static_cast<int64_t>(axes.size())}, axes));
+  node.inputs[1] = sink.emit("Unsqueeze", node.name + "/unsqueeze", {node.inputs[1], where});
+  work.push_front(std::move(node));
+  work.push_front(std::move(made[0]));
+  return true;
+}
+
 //===----------------------------------------------------------------------===//
 // Types and shapes
 //===----------------------------------------------------------------------===//
@@ -383,6 +414,13 @@ llvm::Error GraphPreparer::process(Node node) {
     if (!inlined)
       return inlined.takeError();
     if (*inlined)
+      return llvm::Error::success();
+  }
+  if (standard) {
+    auto aligned = alignOldBroadcast(node);
+    if (!aligned)
+      return aligned.takeError();
+    if (*aligned)
       return llvm::Error::success();
   }
   if (llvm::Error error = prepareSubgraphs(node))

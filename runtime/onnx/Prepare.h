@@ -55,6 +55,7 @@ private:
   bool foldView(const Node &node);
   bool foldConstant(const Node &node);
   bool resolveCastLike(Node &node);
+  llvm::Expected<bool> alignOldBroadcast(Node &node);
   llvm::Expected<bool> inlineIf(const Node &node);
   llvm::Error prepareSubgraphs(Node &node);
   llvm::Error prepareLoop(Node &node);

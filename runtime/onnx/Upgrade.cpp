@@ -124,6 +124,26 @@ llvm::Error done() { return llvm::Error::success(); }
 // The steps
 //===----------------------------------------------------------------------===//
 
+/// Up to 6, `axis` told where the second operand's dimensions lie in the first's.
+/// That takes the first one's rank, so the preparation deals with it.
+llvm::Error oldBroadcast(Upgrade &u) {
+  if (!u.node.getInt("broadcast", 0) || !u.node.has("axis"))
+    u.dropAttribute("axis");
+  u.dropAttribute("broadcast");
+  return done();
+}
+
+/// Up to 6, a vector of slopes was one for each channel.
+llvm::Error oldPRelu(Upgrade &u) {
+  u.setAttribute("axis", {int64_t(1)});
+  return done();
+}
+
+llvm::Error dropBroadcast(Upgrade &u) {
+  u.dropAttribute("broadcast");
+  return done();
+}
+
 llvm::Error axesToInput(Upgrade &u) {
   u.intsToInput("axes", 1);
   return done();
@@ -237,6 +257,7 @@ llvm::Error batchNormalization(Upgrade &u) {
   if (!u.node.getInt("spatial", 1))
     return makeError("attribute 'spatial' = 0 is not supported");
   u.dropAttribute("spatial");
+  u.dropAttribute("is_test");
   // The other outputs were for training only.
   if (u.node.outputs.size() > 1)
     u.node.outputs.resize(1);
@@ -307,15 +328,26 @@ struct Entry {
 };
 
 constexpr Entry kSteps[] = {
+    {"Add", 7, oldBroadcast},
+    {"And", 7, oldBroadcast},
     {"BatchNormalization", 14, batchNormalization},
     {"Clip", 11, clipToInputs},
     {"DFT", 20, dft},
+    {"Div", 7, oldBroadcast},
     {"Dropout", 12, dropout},
+    {"Equal", 7, oldBroadcast},
+    {"Gemm", 7, dropBroadcast},
+    {"Greater", 7, oldBroadcast},
     {"GridSample", 20, gridSample},
     {"GroupNormalization", 21, groupNormalization},
     {"Hardmax", 13, coercedToMatrix},
+    {"Less", 7, oldBroadcast},
     {"LogSoftmax", 13, coercedToMatrix},
+    {"Mul", 7, oldBroadcast},
+    {"Or", 7, oldBroadcast},
+    {"PRelu", 7, oldPRelu},
     {"Pad", 11, padToInputs},
+    {"Pow", 7, oldBroadcast},
     {"ReduceL1", 18, axesToInput},
     {"ReduceL2", 18, axesToInput},
     {"ReduceLogSum", 18, axesToInput},
@@ -335,9 +367,11 @@ constexpr Entry kSteps[] = {
     {"Split", 13, splitToInput},
     {"Split", 18, splitNumOutputs},
     {"Squeeze", 13, axesToInput},
+    {"Sub", 7, oldBroadcast},
     {"TopK", 10, topKToInput},
     {"Unsqueeze", 13, axesToInput},
     {"Upsample", kNewestOpset + 1, toResize},
+    {"Xor", 7, oldBroadcast},
 };
 
 } // namespace

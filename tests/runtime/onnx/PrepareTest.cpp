@@ -46,8 +46,9 @@ TEST_CASE("symbolic dimensions are bound", "[prepare]") {
     CHECK(inputShape(model) == Ints{2, 3, 8, 9});
     CHECK(outputShape(model.graph) == Ints{2, 3, 8, 9});
     b.dims["height"] = 7;
-    contains(m.prepareError(b), "dimension 'height' is 7, but the shape given for input 'x' "
-                                "makes it 8");
+    contains(m.prepareError(b),
+             "dimension 'height' is 7 by --dim, but the shape given for input 'x' "
+             "makes it 8");
   }
   SECTION("a batch of one is the default") {
     Bindings b;

@@ -219,3 +219,25 @@ TEST_CASE("renamed operators and attributes", "[upgrade]") {
   dropout.node.f("ratio", 0.3f);
   CHECK_FALSE(dropout.upgraded("Dropout").has("ratio"));
 }
+
+TEST_CASE("operands broadcast by axis", "[upgrade]") {
+  ModelBuilder m(6);
+  m.input("x", {2, 3, 4, 5});
+  m.floats("b", {3}, {1, 2, 3});
+  m.floats("last", {4, 5}, std::vector<float>(20));
+  m.node("Add", {"x", "b"}, {"s"}).i("broadcast", 1).i("axis", 1);
+  m.node("Mul", {"s", "last"}, {"p"}).i("broadcast", 1);
+  m.node("PRelu", {"p", "b"}, {"q"});
+  m.node("Sub", {"q", "q"}, {"y"});
+  m.output("y");
+  Model model = m.prepared();
+  REQUIRE(operators(model.graph) == "Add Mul PRelu Sub");
+  auto shape = [&](size_t node) {
+    return shapeOf(*model.graph.constant(model.graph.nodes[node].inputs[1]));
+  };
+  CHECK(shape(0) == std::vector<int64_t>{3, 1, 1});
+  CHECK(shape(1) == std::vector<int64_t>{4, 5});
+  CHECK(shape(2) == std::vector<int64_t>{3, 1, 1});
+  CHECK_FALSE(model.graph.nodes[0].has("axis"));
+  CHECK_FALSE(model.graph.nodes[0].has("broadcast"));
+}
