@@ -194,7 +194,7 @@ private:
         producer[static_cast<size_t>(id)] = kernel;
   }
 
-  /// If, Loop, Scan: the branch with the most kernels, once. Reported as an assumption.
+  /// If, Loop, Scan: the branch with the most kernels, once (docs/gpu-baselines.md).
   bool subgraph(const Node &node) {
     GpuWorkload largest;
     bool found = false;

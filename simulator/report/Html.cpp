@@ -60,7 +60,7 @@ public:
     baselines();
     layers();
     os << "<h2>Assumptions</h2>\n<ul>\n";
-    for (const std::string &text : report.assumptions)
+    for (const std::string &text : report.allAssumptions())
       os << "<li>" << escapeHtml(text) << "</li>\n";
     os << "</ul>\n<p class=\"note\">Model " << escapeHtml(report.modelPath) << ", sha256 "
        << escapeHtml(report.modelSha256) << "</p>\n</body></html>\n";

@@ -69,7 +69,7 @@ public:
           baseline(row);
       });
       json.attributeArray("assumptions", [&] {
-        for (const std::string &text : report.assumptions)
+        for (const std::string &text : report.allAssumptions())
           json.value(json::fixUTF8(text));
       });
       if (report.verify)

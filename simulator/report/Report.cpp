@@ -325,6 +325,21 @@ double RunReport::inferencesPerSecond() const {
   return latencyS > 0 ? double(batch) / latencyS : 0;
 }
 
+std::vector<std::string> RunReport::allAssumptions() const {
+  std::vector<std::string> list = assumptions;
+  if (baselines.empty())
+    return list;
+  list.push_back("GPU figures are modelled, not measured (docs/gpu-baselines.md): tuned library, "
+                 "weights in DRAM, no host transfer; accuracy at equal formats is assumed equal");
+  if (any_of(baselines, [](const BaselineRow &row) { return row.clockRatio < 1; }))
+    list.push_back("the power limit lowers the clock of at least one GPU");
+  if (any_of(baselines, [](const BaselineRow &row) { return row.precision == "fp32"; }))
+    list.push_back(
+        "fp32 runs on a GPU's ordinary lanes; TF32 on its tensor cores is faster and less "
+        "accurate, and counts only when asked for (--baseline NAME@tf32)");
+  return list;
+}
+
 NpuFigures RunReport::figures() const {
   NpuFigures figures;
   Bounded total = energy.total();

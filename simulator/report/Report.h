@@ -75,6 +75,8 @@ struct RunReport {
   std::optional<VerifyResult> verify;
   ToolTimes tool;
 
+  /// `assumptions`, and what the rows of `baselines` bring with them.
+  std::vector<std::string> allAssumptions() const;
   double inferencesPerSecond() const;
   double ops() const { return 2 * static_cast<double>(macs); }
   NpuFigures figures() const; ///< for compareWithGpus(), whose rows go into `baselines`

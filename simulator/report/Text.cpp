@@ -171,15 +171,15 @@ private:
   }
 
   void notes() {
-    if (report.assumptions.empty())
+    std::vector<std::string> assumptions = report.allAssumptions();
+    if (assumptions.empty())
       return;
     heading("Assumptions");
-    size_t shown = options.verbose ? report.assumptions.size()
-                                   : std::min<size_t>(report.assumptions.size(), 8);
+    size_t shown = options.verbose ? assumptions.size() : std::min<size_t>(assumptions.size(), 8);
     for (size_t i = 0; i < shown; ++i)
-      paragraph(os, report.assumptions[i], "  - ", "    ");
-    if (shown < report.assumptions.size())
-      os << "  - " << report.assumptions.size() - shown << " more with --verbose\n";
+      paragraph(os, assumptions[i], "  - ", "    ");
+    if (shown < assumptions.size())
+      os << "  - " << assumptions.size() - shown << " more with --verbose\n";
   }
 };
 
