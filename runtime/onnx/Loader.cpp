@@ -38,15 +38,19 @@ llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(const std::string &
   return std::move(*buffer);
 }
 
-llvm::Error parse(StringRef bytes, onnx::ModelProto &proto) {
-  if (bytes.size() > INT_MAX)
-    return makeError("the file has more than 2 GiB; weights of such models must be external data");
+bool parseMessage(StringRef bytes, google::protobuf::MessageLite &proto) {
   google::protobuf::LogSilencer silence;
   google::protobuf::io::CodedInputStream stream(bytes.bytes_begin(),
                                                 static_cast<int>(bytes.size()));
   stream.SetRecursionLimit(kMessageDepth);
   stream.SetTotalBytesLimit(INT_MAX);
-  if (bytes.empty() || !proto.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage())
+  return proto.ParseFromCodedStream(&stream) && stream.ConsumedEntireMessage();
+}
+
+llvm::Error parse(StringRef bytes, onnx::ModelProto &proto) {
+  if (bytes.size() > INT_MAX)
+    return makeError("the file has more than 2 GiB; weights of such models must be external data");
+  if (bytes.empty() || !parseMessage(bytes, proto))
     return makeError("not an ONNX file, or a damaged one");
   if (!proto.has_graph())
     return makeError("not an ONNX file, or one without a graph");
@@ -143,6 +147,24 @@ llvm::Expected<Model> npucc::loadModel(const std::string &path) {
     return makeError("{0}: {1}", path, exception.what());
   }
   return std::move(model);
+}
+
+llvm::Expected<Tensor> npucc::readTensorProto(const std::string &path) {
+  try {
+    auto buffer = readFile(path);
+    if (!buffer)
+      return prefixed(buffer.takeError(), path + ": ");
+    StringRef bytes = (*buffer)->getBuffer();
+    auto proto = std::make_shared<onnx::TensorProto>();
+    if (bytes.size() > INT_MAX || !parseMessage(bytes, *proto))
+      return makeError("{0}: not a tensor file, or a damaged one", path);
+    auto tensor = TensorReader(path).read(*proto, proto);
+    if (!tensor)
+      return prefixed(tensor.takeError(), path + ": ");
+    return tensor;
+  } catch (const std::exception &exception) {
+    return makeError("{0}: {1}", path, exception.what());
+  }
 }
 
 int64_t npucc::countParameters(const Model &model) { return model.parameters; }

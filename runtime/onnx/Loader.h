@@ -13,6 +13,9 @@ namespace npucc {
 /// or parsed bytes. An error is one line: file, node, attribute, what is wrong.
 llvm::Expected<Model> loadModel(const std::string &path);
 
+/// Reads a file that holds one serialised TensorProto (ONNX's own test data).
+llvm::Expected<Tensor> readTensorProto(const std::string &path);
+
 /// What the user says about dimensions (interface.md: --batch, --dim, --input-shape).
 struct Bindings {
   std::optional<int64_t> batch;
