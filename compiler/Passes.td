@@ -34,4 +34,28 @@ def NpuccFuseElementwise : Pass<"npucc-fuse-elementwise", "::mlir::func::FuncOp"
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+//===- schedule: linalg to npu commands ----------------------------------===//
+
+def NpuGroup : Pass<"npu-group", "::mlir::func::FuncOp"> {
+  let summary = "write the group of each linalg op as an attribute, for a look at the decision";
+  let options = [Option<"machine", "machine", "std::string", /*default=*/"\"edge\"",
+                        "machine name or file">];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def NpuSchedule : Pass<"npu-schedule", "::mlir::func::FuncOp"> {
+  let summary = "groups, residency, tilings and addresses; then loops of npu commands";
+  let options = [Option<"machine", "machine", "std::string", /*default=*/"\"edge\"",
+                        "machine name or file">];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::arith::ArithDialect", "::npucc::npu::NpuDialect",
+                           "::npucc::onnx::OnnxDialect"];
+}
+
+def NpuSync : Pass<"npu-sync", "::mlir::func::FuncOp"> {
+  let summary = "counting semaphores between the engines' streams";
+  let dependentDialects = ["::npucc::npu::NpuDialect"];
+}
+
 #endif // NPUCC_PASSES
