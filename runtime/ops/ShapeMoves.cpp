@@ -104,8 +104,8 @@ Expected<Shape> concatenated(const Node &node, ArrayRef<Shape> shapes, int64_t &
       else if (result[d] < 0)
         result[d] = shape[d];
       else if (shape[d] >= 0 && shape[d] != result[d])
-        return fail("inputs " + text(result) + " and " + text(shape) + " differ in dimension " +
-                    Twine(d));
+        return fail("inputs " + text(shapes[0]) + " and " + text(shape) +
+                    " differ in dimension " + Twine(d));
     }
   }
   return result;

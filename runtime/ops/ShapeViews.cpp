@@ -31,9 +31,9 @@ Expected<Shape> reshaped(ArrayRef<int64_t> dims, ArrayRef<int64_t> target, bool 
     } else if (result[i] < 0) {
       return fail("shape has the negative dimension " + Twine(result[i]));
     }
-    known *= result[i] < 0 ? 1 : result[i];
-    if (known > (int64_t(1) << 48))
+    if (result[i] > 1 && known > (int64_t(1) << 48) / result[i])
       return fail("shape " + text(target) + " is too large");
+    known *= result[i] < 0 ? 1 : result[i];
   }
   if (!isStatic(dims) || open)
     return result;

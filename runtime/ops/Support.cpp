@@ -18,7 +18,7 @@ std::string text(ArrayRef<int64_t> shape) {
   for (size_t i = 0; i < shape.size(); ++i) {
     if (i)
       result += ", ";
-    result += shape[i] < 0 ? "?" : std::to_string(shape[i]);
+    result += std::to_string(shape[i]);
   }
   return result + "]";
 }

@@ -28,7 +28,7 @@ using llvm::Twine;
 
 /// A one-line error; the caller adds the node's name.
 Error fail(const Twine &message);
-/// "[1, 3, 224, 224]"; an unknown dimension is "?".
+/// "[1, 3, 224, 224]"; in rules an unknown dimension is -1.
 std::string text(ArrayRef<int64_t> shape);
 /// "fp32", for messages.
 std::string text(ElementType type);
