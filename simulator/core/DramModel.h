@@ -4,7 +4,8 @@
 // from which it is free again. Open pages, FCFS per channel, activates ahead of the data,
 // posted writes that drain in batches, all-bank refresh. No SystemC types: the caller's clock
 // is the time. The constraints are those of JEDEC data sheets as Ramulator 2 and DRAMsim3 list
-// them; docs/simulator.md says which are left out.
+// them. Left out: reordering for row hits, per-bank refresh, ranks, tRTP, and the longer tRRD
+// and shorter tWTR that depend on the bank group.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

@@ -47,10 +47,11 @@ struct SimulationResult {
   Actions actions;
   std::vector<LayerResult> layers; ///< by Program::layers
   std::vector<TraceEvent> trace;
-  std::vector<Hazard> hazards;           ///< at most 16
-  std::vector<std::string> assumptions;  ///< what this run took for granted, for the report
-  int64_t commands = 0;                  ///< command instances that ran
-  int64_t residentBytes = 0;             ///< residentWeights: weight loads that took no time
+  std::vector<Hazard> hazards;          ///< at most 16
+  std::vector<std::string> assumptions; ///< what this run took for granted, for the report
+  int64_t commands = 0;                 ///< command instances that ran
+  /// residentWeights: what was loaded before the clock started, and how long that takes.
+  int64_t residentBytes = 0, residentLoadCycles = 0;
   std::map<std::string, Tensor> outputs; ///< functional mode: by graph output name
   double cpuSeconds = 0;
 };
