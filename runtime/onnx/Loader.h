@@ -30,6 +30,11 @@ struct Bindings {
 /// ConstantOfShape cost no memory). Identity and inference-time Dropout are removed,
 /// dead nodes dropped. An unbound dimension is an error that lists every unbound one
 /// and where it comes from. Values whose shape depends on data stay non-static.
+/// Afterwards an output may be a constant, node outputs that nobody reads are
+/// kNoValue, an If with a known condition is the branch it takes, and captured
+/// constants are constants of the subgraph. QuantizeLinear and DequantizeLinear are
+/// never folded. A changed batch adapts constant shapes of Reshape and Resize.
+/// Operators that the registry does not know keep what the file declares.
 llvm::Error prepare(Model &model, const Bindings &bindings);
 
 /// Sum of OpInfo::macs over the graph.
