@@ -1,6 +1,7 @@
 //===- Compiler.cpp - The pipeline from the onnx dialect to a program ---------===//
 
 #include "compiler/driver/Compiler.h"
+#include "compiler/Passes.h"
 #include "compiler/import/Attributes.h"
 #include "compiler/onnx/OnnxDialect.h"
 
@@ -8,7 +9,7 @@
 #include "compiler/emit/Emit.h"
 #endif
 
-#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Support/Timing.h"
@@ -18,22 +19,16 @@ using namespace mlir;
 
 namespace npucc {
 
-/// Runs passes of Passes.td, given as the text of a pipeline, and what `more` adds to them.
-static LogicalResult run(ModuleOp module, const llvm::Twine &pipeline,
-                         const CompileOptions &options,
-                         llvm::function_ref<void(OpPassManager &)> more = nullptr) {
+static LogicalResult run(ModuleOp module, const CompileOptions &options,
+                         llvm::function_ref<LogicalResult(OpPassManager &)> build) {
   PassManager pm(module->getName());
   // --mlir-print-ir-after and alike, where a tool has registered them.
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
   if (options.timing)
     pm.enableTiming(*options.timing);
-  std::string error;
-  llvm::raw_string_ostream errors(error);
-  if (failed(parsePassPipeline(pipeline.str(), pm, errors)))
-    return module.emitError() << "pipeline '" << pipeline << "': " << error;
-  if (more)
-    more(pm);
+  if (failed(build(pm)))
+    return failure();
   return pm.run(module);
 }
 
@@ -46,34 +41,42 @@ static LogicalResult refuseHostNodes(ModuleOp module) {
     found = true;
     InFlightDiagnostic error = node.emitError();
     error << "would run on the control core, which --no-host rules out";
-    if (auto reason = node->getAttrOfType<StringAttr>(onnx::kHostReasonAttr))
+    if (auto reason = node->getAttrOfType<StringAttr>("npu.host_reason"))
       error << ": " << reason.getValue();
   });
   return failure(found);
 }
 
 LogicalResult lowerToLinalg(ModuleOp module, const CompileOptions &options) {
-  std::string pass = "convert-onnx-to-linalg";
-  if (options.storage != ElementType::Undefined)
-    pass += "{storage=" + std::string(name(options.storage)) + "}";
-  if (failed(run(module, pass, options, [](OpPassManager &pm) {
+  ConvertOnnxToLinalgOptions settings;
+  if (options.storage != ElementType::Undefined) {
+    llvm::raw_string_ostream text(settings.storage);
+    toMlirType(options.storage, module->getContext()).print(text);
+  }
+  if (failed(run(module, options, [&](OpPassManager &pm) {
+        pm.addNestedPass<func::FuncOp>(createOnnxSinkDequantize());
+        pm.addNestedPass<func::FuncOp>(createConvertOnnxToLinalg(settings));
         pm.addPass(createCanonicalizerPass());
         pm.addPass(createCSEPass());
-        pm.addPass(createLinalgElementwiseOpFusionPass());
+        pm.addNestedPass<func::FuncOp>(createNpuccFuseElementwise());
         pm.addPass(createCanonicalizerPass());
         pm.addPass(createCSEPass());
+        return success();
       })))
     return failure();
   return options.allowHost ? success() : refuseHostNodes(module);
 }
 
 LogicalResult lowerToNpu(ModuleOp module, const Machine &machine, const CompileOptions &options) {
-  std::string machineOption =
-      "{machine=" + (machine.file.empty() ? machine.name : machine.file) + "}";
-  return run(module,
-             "npu-group,npu-schedule" + machineOption + ",npu-allocate" + machineOption +
-                 ",npu-sync" + machineOption,
-             options);
+  std::string at = "{machine=" + (machine.file.empty() ? machine.name : machine.file) + "}";
+  std::string pipeline = "func.func(npu-schedule" + at + ",npu-sync)";
+  return run(module, options, [&](OpPassManager &pm) -> LogicalResult {
+    std::string error;
+    llvm::raw_string_ostream errors(error);
+    if (succeeded(parsePassPipeline(pipeline, pm, errors)))
+      return success();
+    return module.emitError() << "pipeline '" << pipeline << "': " << error;
+  });
 }
 
 FailureOr<Program> emit(ModuleOp module, const Machine &machine, const CompileOptions &options) {

@@ -73,11 +73,6 @@ LogicalResult OnnxDialect::verifyOperationAttribute(Operation *op, NamedAttribut
       return op->emitOpError() << kLayersAttr << " belongs on a module";
     return verifyLayers(op, attr.getValue());
   }
-  if (attr.getName() == kHostReasonAttr) {
-    if (!isa<NodeOp>(op) || !isa<StringAttr>(attr.getValue()))
-      return op->emitOpError() << kHostReasonAttr << " must be a string on an onnx.node";
-    return success();
-  }
   return op->emitOpError() << "unknown attribute " << attr.getName();
 }
 

@@ -29,8 +29,6 @@ namespace npucc::onnx {
 constexpr llvm::StringLiteral kNameAttr = "onnx.name";     ///< func arguments and results
 constexpr llvm::StringLiteral kModelAttr = "onnx.model";   ///< module: path of the file
 constexpr llvm::StringLiteral kLayersAttr = "onnx.layers"; ///< module: [{node, op, macs}]
-/// onnx.node left by the lowering: why the NPU's engines cannot run it.
-constexpr llvm::StringLiteral kHostReasonAttr = "onnx.host_reason";
 
 /// The name of the ONNX node that `loc` stands for; for fused locations the first one found.
 llvm::StringRef nodeName(mlir::Location loc);
