@@ -85,7 +85,9 @@ struct Operand {
 /// Max and Min keep NaN. An argument of the other kind is converted first.
 enum class BodyOp : uint8_t {
   Constant, ///< imm
-  Input,    ///< operand `a` (inputs first, then outputs' current values), converted to its kind
+  /// Operand `a` (inputs first, then outputs' current values), converted to its kind, minus
+  /// `imm`: the ports widen and subtract a zero point for free.
+  Input,
   Index,    ///< loop counter of dimension `a` plus its clip start (the global coordinate)
   // f32 and i64
   Add, Sub, Mul, Div, Mod, Max, Min, Neg, Abs, Fma /* a*b+c */,
@@ -106,7 +108,7 @@ struct BodyInst {
   bool isFloat = true; ///< kind of the result
   ElementType wrap = ElementType::Undefined;
   int16_t a = -1, b = -1, c = -1; ///< earlier instructions (or operand/dimension numbers)
-  double imm = 0;                 ///< Constant; exact for |imm| < 2^53
+  double imm = 0;                 ///< Constant, Input; exact for |imm| < 2^53
 };
 
 /// Straight-line code over one point of the loop nest. yields[i] is stored to output i,

@@ -158,7 +158,12 @@ llvm::Expected<Program> npucc::readProgram(const std::string &path) {
                                             /*IsVolatile=*/false, llvm::Align(kBlobAlignment));
   if (!opened)
     return badFile(path, "cannot open: " + opened.getError().message());
-  std::shared_ptr<const llvm::MemoryBuffer> buffer = std::move(*opened);
+  return parseProgram(std::move(*opened));
+}
+
+llvm::Expected<Program> npucc::parseProgram(std::unique_ptr<llvm::MemoryBuffer> owned) {
+  std::shared_ptr<const llvm::MemoryBuffer> buffer = std::move(owned);
+  std::string path = buffer->getBufferIdentifier().str();
   llvm::ArrayRef<uint8_t> file(reinterpret_cast<const uint8_t *>(buffer->getBufferStart()),
                                buffer->getBufferSize());
   llvm::ArrayRef<uint8_t> sections[kSections];

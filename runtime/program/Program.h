@@ -15,6 +15,10 @@
 #include <string>
 #include <vector>
 
+namespace llvm {
+class MemoryBuffer;
+} // namespace llvm
+
 namespace npucc {
 
 enum class EngineKind : uint8_t { Load, Store, Matrix, Vector, Control };
@@ -119,6 +123,9 @@ llvm::Error validate(const Program &program, int64_t spmBytes, int64_t accBytes)
 
 llvm::Error writeProgram(const Program &program, const std::string &path);
 llvm::Expected<Program> readProgram(const std::string &path);
+/// A file's contents; constants are used in place and keep the buffer alive. Its name stands
+/// in errors.
+llvm::Expected<Program> parseProgram(std::unique_ptr<llvm::MemoryBuffer> buffer);
 
 /// Readable listing: each stream with loops, waits and commands, numbered as `npu-run --drop`
 /// counts them, with ONNX node names.

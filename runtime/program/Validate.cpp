@@ -312,7 +312,7 @@ void Checker::command(size_t index) {
   const Command &c = p.commands[index];
   where = "command " + std::to_string(index);
   if (c.layer < -1 || c.layer >= static_cast<int64_t>(p.layers.size()))
-    fail("layer " + llvm::Twine(c.layer) + " does not exist");
+    return fail("layer " + llvm::Twine(c.layer) + " does not exist");
   const size_t sizes[] = {p.dma.size(), p.matrix.size(), p.vector.size(), p.gather.size(),
                           p.host.size()};
   if (c.index >= sizes[static_cast<size_t>(c.kind)])
@@ -432,6 +432,8 @@ void Checker::fits(const Address &address, llvm::ArrayRef<int64_t> extents,
 
 /// Checks that depend on where the command stands: loops around it, address ranges.
 void Checker::placed(const Command &command) {
+  if (command.layer >= 0)
+    where += " (" + p.layers[command.layer].node + ")";
   visitAffines(p, command, [&](const Affine &affine) {
     for (const Affine::Term &term : affine.terms)
       if (!open[term.loop])

@@ -5,6 +5,7 @@
 #include "runtime/reference/Reference.h"
 #include "simulator/functional/Copy.h"
 #include "simulator/functional/Elements.h"
+#include "simulator/functional/Footprints.h"
 #include "simulator/functional/Matrix.h"
 #include "simulator/functional/Nest.h"
 #include "simulator/functional/TensorMemory.h"
@@ -152,6 +153,11 @@ llvm::Error FunctionalMemory::execute(const Command &command, const StreamState 
   std::string node = command.layer >= 0 ? p.layers[command.layer].node : "(no node)";
   return failure(llvm::Twine(kinds[static_cast<size_t>(command.kind)]) + " command of node '" +
                  node + "': " + why);
+}
+
+void FunctionalMemory::footprints(const Command &command, const StreamState &state,
+                                  llvm::SmallVectorImpl<Footprint> &result) const {
+  collectFootprints(impl->program, command, state, result);
 }
 
 std::string FunctionalMemory::Impl::dma(const DmaCommand &command, const StreamState &state) {
