@@ -41,6 +41,7 @@ llvm::ArrayRef<OpInfo> attentionOps();
 // reductionOps
 llvm::ArrayRef<OpInfo> reduceOps();
 llvm::ArrayRef<OpInfo> axisOps();
+llvm::ArrayRef<OpInfo> lossOps();
 // quantizationOps
 llvm::ArrayRef<OpInfo> quantizeOps();
 llvm::ArrayRef<OpInfo> microsoftQuantizedOps();

@@ -229,6 +229,6 @@ llvm::ArrayRef<OpInfo> reduceOps() {
 } // namespace npucc::ops
 
 llvm::ArrayRef<npucc::OpInfo> npucc::reductionOps() {
-  static const std::vector<OpInfo> all = ops::join({ops::reduceOps(), ops::axisOps()});
+  static const std::vector<OpInfo> all = ops::join({ops::reduceOps(), ops::axisOps(), ops::lossOps()});
   return all;
 }
