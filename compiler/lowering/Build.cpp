@@ -34,9 +34,7 @@ AffineMap dimsMap(LoweringContext &c, int64_t loops, ArrayRef<int64_t> dims) {
 ArrayRef<int64_t> shapeOf(Value storage) {
   return cast<RankedTensorType>(storage.getType()).getShape();
 }
-Type elementOf(Value storage) {
-  return cast<RankedTensorType>(storage.getType()).getElementType();
-}
+Type elementOf(Value storage) { return cast<RankedTensorType>(storage.getType()).getElementType(); }
 
 Value emptyTensor(LoweringContext &c, ArrayRef<int64_t> shape, Type element) {
   return tensor::EmptyOp::create(c.b, c.loc, shape, element);
@@ -48,19 +46,18 @@ Value filled(LoweringContext &c, ArrayRef<int64_t> shape, Value scalar) {
 }
 
 Value generic(LoweringContext &c, ValueRange inputs, ArrayRef<AffineMap> inputMaps, Value init,
-              AffineMap output,
-              function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
+              AffineMap output, function_ref<Value(OpBuilder &, Location, ValueRange)> body) {
   SmallVector<AffineMap, 4> maps(inputMaps);
   maps.push_back(output);
   SmallVector<utils::IteratorType, 8> iterators(output.getNumDims(),
                                                 utils::IteratorType::reduction);
   for (AffineExpr expr : output.getResults())
     iterators[cast<AffineDimExpr>(expr).getPosition()] = utils::IteratorType::parallel;
-  auto op = linalg::GenericOp::create(
-      c.b, c.loc, TypeRange{init.getType()}, inputs, ValueRange{init}, maps, iterators,
-      [&](OpBuilder &b, Location loc, ValueRange args) {
-        linalg::YieldOp::create(b, loc, body(b, loc, args));
-      });
+  auto op =
+      linalg::GenericOp::create(c.b, c.loc, TypeRange{init.getType()}, inputs, ValueRange{init},
+                                maps, iterators, [&](OpBuilder &b, Location loc, ValueRange args) {
+                                  linalg::YieldOp::create(b, loc, body(b, loc, args));
+                                });
   return op.getResult(0);
 }
 
@@ -98,8 +95,7 @@ static Operand align(LoweringContext &c, const Arg &arg, ArrayRef<int64_t> shape
 static std::optional<SmallVector<Ints>> sourceDims(Operation *view) {
   SmallVector<Ints> result;
   if (auto collapse = dyn_cast_if_present<tensor::CollapseShapeOp>(view)) {
-    if (!collapse.getSrc().getDefiningOp<linalg::GenericOp>() ||
-        !collapse.getSrc().hasOneUse())
+    if (!collapse.getSrc().getDefiningOp<linalg::GenericOp>() || !collapse.getSrc().hasOneUse())
       return std::nullopt;
     for (const auto &group : collapse.getReassociationIndices())
       result.emplace_back(group.begin(), group.end());
@@ -180,17 +176,17 @@ Value elementwise(LoweringContext &c, ArrayRef<Arg> args, ArrayRef<int64_t> resu
     inputs.push_back(operand.tensor);
     maps.push_back(dimsMap(c, shape.size(), operand.dims));
   }
-  Value result = generic(
-      c, inputs, maps, emptyTensor(c, shape, storage), dimsMap(c, shape.size(), iota(shape.size())),
-      [&](OpBuilder &b, Location loc, ValueRange elements) {
-        Scalar s(b, loc, args.front().element);
-        SmallVector<Value> loaded;
-        unsigned next = 0;
-        for (const Arg &arg : args)
-          loaded.push_back(arg.tensor ? s.of(arg.element).load(elements[next++])
-                                      : numberOf(s, arg));
-        return s.of(element).store(body(s, loaded), storage);
-      });
+  Value result = generic(c, inputs, maps, emptyTensor(c, shape, storage),
+                         dimsMap(c, shape.size(), iota(shape.size())),
+                         [&](OpBuilder &b, Location loc, ValueRange elements) {
+                           Scalar s(b, loc, args.front().element);
+                           SmallVector<Value> loaded;
+                           unsigned next = 0;
+                           for (const Arg &arg : args)
+                             loaded.push_back(arg.tensor ? s.of(arg.element).load(elements[next++])
+                                                         : numberOf(s, arg));
+                           return s.of(element).store(body(s, loaded), storage);
+                         });
   return reshape(c, result, resultShape);
 }
 
@@ -257,20 +253,19 @@ Value reduce(LoweringContext &c, Arg arg, ArrayRef<int64_t> shape, ArrayRef<int6
     }
     return Value();
   };
-  return reduce(c, {arg}, shape, axes, arg.element, neutral,
-                [kind](Scalar &s, ArrayRef<Value> x) {
-                  switch (kind) {
-                  case Reduction::Sum:
-                    return s.add(x[1], x[0]);
-                  case Reduction::Product:
-                    return s.mul(x[1], x[0]);
-                  case Reduction::Max:
-                    return s.max(x[1], x[0]);
-                  case Reduction::Min:
-                    return s.min(x[1], x[0]);
-                  }
-                  return Value();
-                });
+  return reduce(c, {arg}, shape, axes, arg.element, neutral, [kind](Scalar &s, ArrayRef<Value> x) {
+    switch (kind) {
+    case Reduction::Sum:
+      return s.add(x[1], x[0]);
+    case Reduction::Product:
+      return s.mul(x[1], x[0]);
+    case Reduction::Max:
+      return s.max(x[1], x[0]);
+    case Reduction::Min:
+      return s.min(x[1], x[0]);
+    }
+    return Value();
+  });
 }
 
 Type accumulatorType(Type a) {

@@ -25,12 +25,11 @@ mlir::Value filled(LoweringContext &c, llvm::ArrayRef<int64_t> shape, mlir::Valu
 
 /// Parallel over `shape`. The body's Scalar has the first operand's element type. The result
 /// has ONNX element type `element`, stored as `storage`.
-mlir::Value elementwise(LoweringContext &c, llvm::ArrayRef<Arg> args,
-                        llvm::ArrayRef<int64_t> shape, mlir::Type element, mlir::Type storage,
-                        Body body);
+mlir::Value elementwise(LoweringContext &c, llvm::ArrayRef<Arg> args, llvm::ArrayRef<int64_t> shape,
+                        mlir::Type element, mlir::Type storage, Body body);
 /// The same for a result of an ONNX type, in its ordinary storage.
-mlir::Value elementwise(LoweringContext &c, llvm::ArrayRef<Arg> args,
-                        mlir::RankedTensorType type, Body body);
+mlir::Value elementwise(LoweringContext &c, llvm::ArrayRef<Arg> args, mlir::RankedTensorType type,
+                        Body body);
 /// `storage`, whose elements stand for ONNX type `type`, in the ordinary storage of `type`.
 mlir::Value toStorage(LoweringContext &c, mlir::Value storage, mlir::RankedTensorType type);
 
@@ -52,18 +51,16 @@ struct Factor {
 };
 /// out + (a - za) * (b - zb); accumulates in f32, or in i32 for narrow integers. Loops that
 /// `output` does not use are reductions.
-mlir::Value contract(LoweringContext &c, const Factor &a, const Factor &b,
-                     mlir::AffineMap output, llvm::ArrayRef<int64_t> shape);
+mlir::Value contract(LoweringContext &c, const Factor &a, const Factor &b, mlir::AffineMap output,
+                     llvm::ArrayRef<int64_t> shape);
 /// The ONNX element type that stands for contract()'s accumulator.
 mlir::Type accumulatorType(mlir::Type a);
 
 /// A generic as it is: one result, stored as the init is.
-mlir::Value generic(LoweringContext &c, mlir::ValueRange inputs,
-                    llvm::ArrayRef<mlir::AffineMap> inputMaps, mlir::Value init,
-                    mlir::AffineMap output,
-                    llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location,
-                                                   mlir::ValueRange)>
-                        body);
+mlir::Value
+generic(LoweringContext &c, mlir::ValueRange inputs, llvm::ArrayRef<mlir::AffineMap> inputMaps,
+        mlir::Value init, mlir::AffineMap output,
+        llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::ValueRange)> body);
 
 //===-- views and data movement --------------------------------------------===//
 
@@ -71,8 +68,7 @@ mlir::Value generic(LoweringContext &c, mlir::ValueRange inputs,
 mlir::Value reshape(LoweringContext &c, mlir::Value storage, llvm::ArrayRef<int64_t> shape);
 /// Result dimension i is operand dimension permutation[i]. A view where only unit
 /// dimensions move.
-mlir::Value transpose(LoweringContext &c, mlir::Value storage,
-                      llvm::ArrayRef<int64_t> permutation);
+mlir::Value transpose(LoweringContext &c, mlir::Value storage, llvm::ArrayRef<int64_t> permutation);
 mlir::Value slice(LoweringContext &c, mlir::Value storage, llvm::ArrayRef<int64_t> offsets,
                   llvm::ArrayRef<int64_t> sizes, llvm::ArrayRef<int64_t> strides = {});
 mlir::Value insert(LoweringContext &c, mlir::Value part, mlir::Value into,

@@ -64,8 +64,8 @@ Value reshape(LoweringContext &c, Value storage, ArrayRef<int64_t> shape) {
   commonRuns(from, shape, fromRuns, toRuns, products);
   Value result = storage;
   if (products.size() != from.size())
-    result = tensor::CollapseShapeOp::create(c.b, c.loc, withShape(storage, products), result,
-                                             fromRuns);
+    result =
+        tensor::CollapseShapeOp::create(c.b, c.loc, withShape(storage, products), result, fromRuns);
   if (products.size() != shape.size())
     result = tensor::ExpandShapeOp::create(c.b, c.loc, withShape(storage, shape), result, toRuns);
   return result;
@@ -92,8 +92,8 @@ Value transpose(LoweringContext &c, Value storage, ArrayRef<int64_t> permutation
 }
 
 static SmallVector<OpFoldResult> folded(LoweringContext &c, ArrayRef<int64_t> values) {
-  return llvm::map_to_vector(
-      values, [&](int64_t v) -> OpFoldResult { return c.b.getIndexAttr(v); });
+  return llvm::map_to_vector(values,
+                             [&](int64_t v) -> OpFoldResult { return c.b.getIndexAttr(v); });
 }
 
 Value slice(LoweringContext &c, Value storage, ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes,

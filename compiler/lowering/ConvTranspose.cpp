@@ -14,13 +14,16 @@ namespace npucc::lowering {
 
 namespace {
 /// One dimension of one phase: outputs first, first + stride, ... (count of them) use the taps
-/// remainder, remainder + stride, ... of the kernel, on inputs from `start` downwards.
+/// remainder, remainder + stride, ... of the kernel, on inputs from `start` downwards,
+/// `dilation` apart (which is 1 where there is more than one phase).
 struct Phase {
-  int64_t first, count, remainder, taps, start;
+  int64_t first, count, remainder, taps, start, dilation;
+  int64_t reach() const { return (taps - 1) * dilation; }
 };
 } // namespace
 
-static SmallVector<Phase> phasesOf(int64_t kernel, int64_t stride, int64_t low, int64_t output) {
+static SmallVector<Phase> phasesOf(int64_t kernel, int64_t stride, int64_t dilation, int64_t low,
+                                   int64_t output) {
   SmallVector<Phase> result;
   for (int64_t first = 0; first < std::min(stride, output); ++first) {
     Phase p;
@@ -29,6 +32,7 @@ static SmallVector<Phase> phasesOf(int64_t kernel, int64_t stride, int64_t low, 
     p.remainder = (first + low) % stride;
     p.taps = p.remainder < kernel ? (kernel - p.remainder + stride - 1) / stride : 0;
     p.start = (first + low) / stride;
+    p.dilation = dilation;
     result.push_back(p);
   }
   return result;
@@ -77,9 +81,8 @@ static Value subKernel(LoweringContext &c, Value kernel, ArrayRef<Phase> phases,
     result.push_back(shape[i]);
     order.push_back(static_cast<int64_t>(i) + 1);
   }
-  Value turned = c.constantNode(
-      "Transpose", {c.constantReshape(taps, split)}, type.clone(moved),
-      {c.b.getNamedAttr("perm", c.b.getDenseI64ArrayAttr(order))});
+  Value turned = c.constantNode("Transpose", {c.constantReshape(taps, split)}, type.clone(moved),
+                                {c.b.getNamedAttr("perm", c.b.getDenseI64ArrayAttr(order))});
   return c.data(c.constantReshape(turned, result));
 }
 
@@ -92,21 +95,23 @@ static LogicalResult lowerConvTranspose(onnx::NodeOp, LoweringContext &c) {
     return c.refuse("the kernel is not constant");
   Ints ones(rank, 1);
   Ints strides = c.getInts("strides", ones), dilations = c.getInts("dilations", ones);
-  if (dilations != ones || groups < 1)
-    return c.refuse("dilations");
+  for (auto [stride, dilation] : llvm::zip_equal(strides, dilations))
+    if (stride != 1 && dilation != 1)
+      return c.refuse("strides and dilations along one dimension");
   Ints pads = c.getInts("pads", Ints(2 * rank, 0));
   Ints extra = c.getInts("output_padding", Ints(rank, 0));
   StringRef automatic = c.getString("auto_pad", "NOTSET");
   SmallVector<SmallVector<Phase>> phases;
   for (int64_t i = 0; i < rank; ++i) {
-    int64_t full = (xs[2 + i] - 1) * strides[i] + ws[2 + i] + extra[i], low = pads[i];
+    int64_t reach = (ws[2 + i] - 1) * dilations[i] + 1;
+    int64_t full = (xs[2 + i] - 1) * strides[i] + reach + extra[i], low = pads[i];
     if (c.hasAttr("output_shape") || automatic.starts_with("SAME")) {
       int64_t total = std::max<int64_t>(0, full - ys[2 + i]);
       low = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
     } else if (automatic == "VALID") {
       low = 0;
     }
-    phases.push_back(phasesOf(ws[2 + i], strides[i], low, ys[2 + i]));
+    phases.push_back(phasesOf(ws[2 + i], strides[i], dilations[i], low, ys[2 + i]));
   }
 
   std::optional<Arg> bias;
@@ -125,13 +130,14 @@ static LogicalResult lowerConvTranspose(onnx::NodeOp, LoweringContext &c) {
       chosen.push_back(p);
       empty |= p.taps == 0;
       window.kernel.push_back(p.taps);
-      from.push_back(p.start - (p.taps - 1));
-      extent.push_back(p.count + p.taps - 1);
+      from.push_back(p.start - p.reach());
+      extent.push_back(p.count + p.reach());
+      window.dilation.push_back(p.dilation);
       spatial.push_back(p.count);
       offsets.push_back(p.first);
       steps.push_back(strides[i]);
     }
-    window.stride = window.dilation = ones;
+    window.stride = ones;
     window.low = window.high = Ints(rank, 0);
     if (empty)
       return c.refuse("strides larger than the kernel");

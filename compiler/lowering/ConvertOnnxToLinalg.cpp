@@ -63,9 +63,8 @@ struct Converter {
       BlockArgument old = entry.getArgument(i);
       Type storage = storageOf(old.getType());
       state.storageOf[old] = entry.addArgument(storage, old.getLoc());
-      noteBoundary(old.getType(), storage, [&](StringRef key, Attribute value) {
-        function.setArgAttr(i, key, value);
-      });
+      noteBoundary(old.getType(), storage,
+                   [&](StringRef key, Attribute value) { function.setArgAttr(i, key, value); });
     }
   }
 
@@ -92,8 +91,8 @@ struct Converter {
       return success();
     for (Value result : node.getOutputs())
       state.storageOf.erase(result);
-    reason = context.reason().empty() ? "the lowering does not take this form"
-                                      : context.reason().str();
+    reason =
+        context.reason().empty() ? "the lowering does not take this form" : context.reason().str();
     return failure();
   }
 
@@ -135,9 +134,8 @@ struct Converter {
       if (!stored)
         stored = onnx::DataOp::create(b, value.getLoc(), cast<RankedTensorType>(storage), value);
       operand.set(stored);
-      noteBoundary(value.getType(), storage, [&](StringRef key, Attribute attr) {
-        function.setResultAttr(i, key, attr);
-      });
+      noteBoundary(value.getType(), storage,
+                   [&](StringRef key, Attribute attr) { function.setResultAttr(i, key, attr); });
     }
   }
 
@@ -154,7 +152,6 @@ struct Converter {
     function.setType(FunctionType::get(function.getContext(), entry.getArgumentTypes(),
                                        entry.getTerminator()->getOperandTypes()));
   }
-
 };
 
 struct ConvertOnnxToLinalg : npucc::impl::ConvertOnnxToLinalgBase<ConvertOnnxToLinalg> {

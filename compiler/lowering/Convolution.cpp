@@ -172,10 +172,10 @@ static LogicalResult lowerQLinearConv(onnx::NodeOp, LoweringContext &c) {
   std::optional<Arg> bias;
   if (c.has(8))
     bias = c.channelArg(c.input(8), 1);
-  Value sums = convolve(c, integerFactor(c, *x), integerFactor(c, *w), shape->window,
-                        shape->groups, shape->spatial);
-  return c.result(requantizeSums(c, sums, productScale(c, *x, *w, y->scale, 1), bias,
-                                 y->zeroPoint, c.resultType()));
+  Value sums = convolve(c, integerFactor(c, *x), integerFactor(c, *w), shape->window, shape->groups,
+                        shape->spatial);
+  return c.result(requantizeSums(c, sums, productScale(c, *x, *w, y->scale, 1), bias, y->zeroPoint,
+                                 c.resultType()));
 }
 
 static LogicalResult lowerConvInteger(onnx::NodeOp, LoweringContext &c) {

@@ -82,18 +82,17 @@ static LogicalResult lowerMean(onnx::NodeOp, LoweringContext &c) {
 static LogicalResult lowerPow(onnx::NodeOp, LoweringContext &c) {
   SmallVector<Arg> args{c.arg(0), c.arg(1)};
   bool real = isFloat(c.element(0));
-  double exponent = isFloat(args[1].element) ? args[1].number
-                                             : static_cast<double>(args[1].integer);
+  double exponent =
+      isFloat(args[1].element) ? args[1].number : static_cast<double>(args[1].integer);
   bool known = !args[1].tensor;
   // Small whole exponents, and roots, are cheaper and at least as exact.
   if (known && args[0].tensor && (exponent == 2 || exponent == 3 || (real && exponent == 0.5)))
-    return c.result(
-        elementwise(c, {args[0]}, c.resultType(), [&](Scalar &s, ArrayRef<Value> x) {
-          if (exponent == 0.5)
-            return s.sqrt(x[0]);
-          Value square = s.mul(x[0], x[0]);
-          return exponent == 2 ? square : s.mul(square, x[0]);
-        }));
+    return c.result(elementwise(c, {args[0]}, c.resultType(), [&](Scalar &s, ArrayRef<Value> x) {
+      if (exponent == 0.5)
+        return s.sqrt(x[0]);
+      Value square = s.mul(x[0], x[0]);
+      return exponent == 2 ? square : s.mul(square, x[0]);
+    }));
   if (!real)
     return c.refuse("powers of integers");
   return c.result(elementwise(c, args, c.resultType(), [&](Scalar &s, ArrayRef<Value> x) {
@@ -103,12 +102,10 @@ static LogicalResult lowerPow(onnx::NodeOp, LoweringContext &c) {
 
 static LogicalResult lowerMod(onnx::NodeOp, LoweringContext &c) {
   bool fmod = c.getInt("fmod", 0) != 0;
-  if (!fmod && isFloat(c.element(0)))
-    return c.refuse("floating-point operands without fmod");
+  if (isFloat(c.element(0)))
+    return c.refuse("remainders of floating-point numbers");
   return c.result(
       elementwise(c, {c.arg(0), c.arg(1)}, c.resultType(), [&](Scalar &s, ArrayRef<Value> x) {
-        if (s.real())
-          return arith::RemFOp::create(s.b, s.loc, x[0], x[1]).getResult();
         if (isUnsigned(s.element))
           return arith::RemUIOp::create(s.b, s.loc, x[0], x[1]).getResult();
         Value rest = arith::RemSIOp::create(s.b, s.loc, x[0], x[1]);
@@ -122,19 +119,6 @@ static LogicalResult lowerMod(onnx::NodeOp, LoweringContext &c) {
       }));
 }
 
-static LogicalResult lowerBitShift(onnx::NodeOp, LoweringContext &c) {
-  bool left = c.getString("direction", "LEFT") == "LEFT";
-  return c.result(
-      elementwise(c, {c.arg(0), c.arg(1)}, c.resultType(), [&](Scalar &s, ArrayRef<Value> x) {
-        Value y = left ? arith::ShLIOp::create(s.b, s.loc, x[0], x[1]).getResult()
-                       : arith::ShRUIOp::create(s.b, s.loc, x[0], x[1]).getResult();
-        // Shifting everything out gives 0; the op itself leaves that open.
-        int64_t width = computeType(s.element).getIntOrFloatBitWidth();
-        Value inside = s.compare(Compare::Less, x[1], s.integer(width));
-        return s.select(inside, y, s.integer(0));
-      }));
-}
-
 static LogicalResult lowerPRelu(onnx::NodeOp, LoweringContext &c) {
   return c.result(
       elementwise(c, {c.arg(0), c.arg(1)}, c.resultType(), [](Scalar &s, ArrayRef<Value> x) {
@@ -143,9 +127,9 @@ static LogicalResult lowerPRelu(onnx::NodeOp, LoweringContext &c) {
 }
 
 static LogicalResult lowerWhere(onnx::NodeOp, LoweringContext &c) {
-  return c.result(elementwise(
-      c, {c.arg(0), c.arg(1), c.arg(2)}, c.resultType(),
-      [](Scalar &s, ArrayRef<Value> x) { return s.select(x[0], x[1], x[2]); }));
+  return c.result(
+      elementwise(c, {c.arg(0), c.arg(1), c.arg(2)}, c.resultType(),
+                  [](Scalar &s, ArrayRef<Value> x) { return s.select(x[0], x[1], x[2]); }));
 }
 
 ArrayRef<Lowering> binaryLowerings() {
@@ -156,7 +140,6 @@ ArrayRef<Lowering> binaryLowerings() {
     result.insert(result.end(), {{"", "Mean", lowerMean},
                                  {"", "Pow", lowerPow},
                                  {"", "Mod", lowerMod},
-                                 {"", "BitShift", lowerBitShift},
                                  {"", "PRelu", lowerPRelu},
                                  {"", "Where", lowerWhere}});
     return result;

@@ -41,8 +41,30 @@ static Value clamp(Scalar &s, Value x, double low, double high) {
 static Value positiveOr(Scalar &s, Value x, Value negative) {
   return s.select(s.compare(Compare::Greater, x, s.constant(0)), x, negative);
 }
-/// exp(x) - 1 as the reference computes it.
-static Value expm1(Scalar &s, Value x) { return math::ExpM1Op::create(s.b, s.loc, x); }
+static Value expm1(Scalar &s, Value x) { return s.sub(s.exp(x), s.constant(1)); }
+
+// Functions that the vector unit has no instruction for, from those that it has.
+static Value tan(Scalar &s, Value x, LoweringContext &) {
+  Value sine = math::SinOp::create(s.b, s.loc, x);
+  return s.div(sine, math::CosOp::create(s.b, s.loc, x));
+}
+static Value hyperbolic(Scalar &s, Value x, bool sine) {
+  Value up = s.exp(x), down = s.exp(s.neg(x));
+  return s.mul(s.constant(0.5), sine ? s.sub(up, down) : s.add(up, down));
+}
+static Value acosh(Scalar &s, Value x, LoweringContext &) {
+  return s.log(s.add(x, s.sqrt(s.sub(s.mul(x, x), s.constant(1)))));
+}
+static Value asinh(Scalar &s, Value x, LoweringContext &) {
+  // Of |x|, since the sum cancels for negative x.
+  Value a = s.abs(x);
+  Value y = s.log(s.add(a, s.sqrt(s.add(s.mul(a, a), s.constant(1)))));
+  return s.select(s.compare(Compare::Less, x, s.constant(0)), s.neg(y), y);
+}
+static Value atanh(Scalar &s, Value x, LoweringContext &) {
+  Value one = s.constant(1);
+  return s.mul(s.constant(0.5), s.log(s.div(s.add(one, x), s.sub(one, x))));
+}
 
 static Value elu(Scalar &s, Value x, LoweringContext &c) {
   return positiveOr(s, x, s.mul(s.constant(c.getFloat("alpha", 1)), expm1(s, x)));
@@ -96,38 +118,30 @@ static const Unary kUnaries[] = {
     {"Abs", [](Scalar &s, Value x, LoweringContext &) { return s.abs(x); }, false},
     {"Neg", [](Scalar &s, Value x, LoweringContext &) { return s.neg(x); }, false},
     {"Sign", sign, false},
-    {"Relu", [](Scalar &s, Value x, LoweringContext &) { return s.max(x, s.constant(0)); },
-     false},
+    {"Relu", [](Scalar &s, Value x, LoweringContext &) { return s.max(x, s.constant(0)); }, false},
     {"Floor", make<math::FloorOp>},
     {"Ceil", make<math::CeilOp>},
     {"Round", make<math::RoundEvenOp>},
     {"Sqrt", make<math::SqrtOp>},
-    {"Reciprocal",
-     [](Scalar &s, Value x, LoweringContext &) { return s.div(s.constant(1), x); }},
+    {"Reciprocal", [](Scalar &s, Value x, LoweringContext &) { return s.div(s.constant(1), x); }},
     {"Exp", make<math::ExpOp>},
     {"Log", make<math::LogOp>},
     {"Sin", make<math::SinOp>},
     {"Cos", make<math::CosOp>},
-    {"Tan", make<math::TanOp>},
-    {"Asin", make<math::AsinOp>},
-    {"Acos", make<math::AcosOp>},
-    {"Atan", make<math::AtanOp>},
-    {"Sinh", make<math::SinhOp>},
-    {"Cosh", make<math::CoshOp>},
-    {"Asinh", make<math::AsinhOp>},
-    {"Acosh", make<math::AcoshOp>},
-    {"Atanh", make<math::AtanhOp>},
+    {"Tan", tan},
+    {"Sinh", [](Scalar &s, Value x, LoweringContext &) { return hyperbolic(s, x, true); }},
+    {"Cosh", [](Scalar &s, Value x, LoweringContext &) { return hyperbolic(s, x, false); }},
+    {"Asinh", asinh},
+    {"Acosh", acosh},
+    {"Atanh", atanh},
     {"Tanh", make<math::TanhOp>},
     {"Erf", make<math::ErfOp>},
     {"Sigmoid", [](Scalar &s, Value x, LoweringContext &) { return s.sigmoid(x); }},
     {"Softplus", [](Scalar &s, Value x, LoweringContext &) { return s.softplus(x); }},
-    {"Softsign",
-     [](Scalar &s, Value x, LoweringContext &) {
-       return s.div(x, s.add(s.constant(1), s.abs(x)));
-     }},
+    {"Softsign", [](Scalar &s, Value x,
+                    LoweringContext &) { return s.div(x, s.add(s.constant(1), s.abs(x))); }},
     {"HardSwish", hardSwish},
-    {"Mish",
-     [](Scalar &s, Value x, LoweringContext &) { return s.mul(x, s.tanh(s.softplus(x))); }},
+    {"Mish", [](Scalar &s, Value x, LoweringContext &) { return s.mul(x, s.tanh(s.softplus(x))); }},
     {"Gelu",
      [](Scalar &s, Value x, LoweringContext &c) {
        return c.getString("approximate", "none") == "tanh" ? geluTanh(s, x) : geluErf(s, x);
@@ -138,19 +152,16 @@ static const Unary kUnaries[] = {
     {"Celu", celu},
     {"ThresholdedRelu", thresholdedRelu},
     {"HardSigmoid", hardSigmoid},
-    {"Swish",
-     [](Scalar &s, Value x, LoweringContext &c) {
-       return scaledSigmoid(s, x, c.getFloat("alpha", 1));
-     }},
+    {"Swish", [](Scalar &s, Value x,
+                 LoweringContext &c) { return scaledSigmoid(s, x, c.getFloat("alpha", 1)); }},
     {"QuickGelu",
      [](Scalar &s, Value x, LoweringContext &c) {
        return scaledSigmoid(s, x, c.getFloat("alpha", 1.702f));
      }},
     {"Shrink", shrink, false},
-    {"Not",
-     [](Scalar &s, Value x, LoweringContext &) { return s.bitXor(x, s.integer(1)); }, false},
-    {"BitwiseNot",
-     [](Scalar &s, Value x, LoweringContext &) { return s.bitXor(x, s.integer(-1)); }, false},
+    {"Not", [](Scalar &s, Value x, LoweringContext &) { return s.bitXor(x, s.integer(1)); }, false},
+    {"BitwiseNot", [](Scalar &s, Value x, LoweringContext &) { return s.bitXor(x, s.integer(-1)); },
+     false},
 };
 
 static LogicalResult lowerUnary(onnx::NodeOp node, LoweringContext &c) {
@@ -205,9 +216,8 @@ static LogicalResult lowerCast(onnx::NodeOp, LoweringContext &c) {
     return c.result(c.tensor(0));
   if (isFloat(to) && to.getIntOrFloatBitWidth() <= 8)
     return c.refuse("casts to 8-bit floats saturate");
-  return c.result(elementwise(c, {c.arg(0)}, type, [&](Scalar &s, ArrayRef<Value> x) {
-    return s.cast(x[0], to);
-  }));
+  return c.result(elementwise(c, {c.arg(0)}, type,
+                              [&](Scalar &s, ArrayRef<Value> x) { return s.cast(x[0], to); }));
 }
 
 /// com.microsoft BiasGelu and FastGelu: gelu(x + bias).
@@ -232,8 +242,8 @@ ArrayRef<Lowering> unaryLowerings() {
   static const std::vector<Lowering> entries = [] {
     std::vector<Lowering> result;
     for (const Unary &unary : kUnaries)
-      result.push_back({StringRef(unary.op) == "QuickGelu" ? "com.microsoft" : "", unary.op,
-                        lowerUnary});
+      result.push_back(
+          {StringRef(unary.op) == "QuickGelu" ? "com.microsoft" : "", unary.op, lowerUnary});
     result.insert(result.end(), {{"com.microsoft", "Gelu", lowerUnary},
                                  {"com.microsoft", "BiasGelu", lowerBiasGelu},
                                  {"com.microsoft", "FastGelu", lowerBiasGelu},

@@ -60,8 +60,8 @@ bool shouldFuse(OpOperand *operand) {
   if (!parallel && !(copy && consumer.isDpsInput(operand) &&
                      consumer.getMatchingIndexingMap(operand).isProjectedPermutation()))
     return false;
-  bool oneUser = llvm::all_of(producer->getUsers(),
-                              [&](Operation *user) { return user == consumer; });
+  bool oneUser =
+      llvm::all_of(producer->getUsers(), [&](Operation *user) { return user == consumer; });
   return oneUser || copy || isCheapDequantization(producer);
 }
 

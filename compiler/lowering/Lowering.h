@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "compiler/lowering/Scalar.h"
 #include "compiler/import/Attributes.h"
+#include "compiler/lowering/Scalar.h"
 #include "compiler/onnx/OnnxDialect.h"
 
 #include "mlir/IR/Builders.h"
@@ -97,8 +97,7 @@ public:
   mlir::Type storageElement(mlir::Type onnxElement);
   mlir::RankedTensorType storageType(mlir::RankedTensorType onnxType);
   /// A constant expression: a node on constant operands.
-  mlir::Value constantNode(llvm::StringRef op, mlir::ValueRange inputs,
-                           mlir::RankedTensorType type,
+  mlir::Value constantNode(llvm::StringRef op, mlir::ValueRange inputs, mlir::RankedTensorType type,
                            llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
   mlir::Value constantInts(llvm::ArrayRef<int64_t> values);
   mlir::Value constantFloats(llvm::ArrayRef<float> values, llvm::ArrayRef<int64_t> shape);

@@ -64,14 +64,14 @@ static LogicalResult lowerMatMul(onnx::NodeOp, LoweringContext &c) {
     return c.refuse("an operand is a scalar");
   auto a = matchDequantize(c, c.input(0)), b = matchDequantize(c, c.input(1));
   if (a && b && !a->scales && scalesColumns(*b, false) && type.getElementType().isF32()) {
-    Value sums = multiply(c, integerFactor(c, *a), integerFactor(c, *b), false, false,
-                          type.getShape());
-    return c.result(scaleSums(c, sums, productScale(c, *a, *b, 1, type.getRank() - 1),
-                              std::nullopt, type));
+    Value sums =
+        multiply(c, integerFactor(c, *a), integerFactor(c, *b), false, false, type.getShape());
+    return c.result(
+        scaleSums(c, sums, productScale(c, *a, *b, 1, type.getRank() - 1), std::nullopt, type));
   }
-  Value sums = multiply(c, Factor{c.tensor(0), c.element(0), AffineMap()},
-                        Factor{c.tensor(1), c.element(1), AffineMap()}, false, false,
-                        type.getShape());
+  Value sums =
+      multiply(c, Factor{c.tensor(0), c.element(0), AffineMap()},
+               Factor{c.tensor(1), c.element(1), AffineMap()}, false, false, type.getShape());
   return c.result(toStorage(c, sums, type));
 }
 

@@ -179,10 +179,32 @@ static LogicalResult lowerScatterND(onnx::NodeOp, LoweringContext &c) {
   return c.result(insert(c, reshape(c, c.tensor(2), sizes), c.tensor(0), first));
 }
 
+/// The triangle is a constant mask.
+static LogicalResult lowerTrilu(onnx::NodeOp, LoweringContext &c) {
+  ArrayRef<int64_t> shape = c.shape(0);
+  auto k = c.has(1) ? c.ints(1) : std::make_optional(Ints{0});
+  if (!k || k->size() != 1 || shape.size() < 2)
+    return c.refuse("k depends on data");
+  bool upper = c.getInt("upper", 1) != 0;
+  int64_t rows = shape[shape.size() - 2], columns = shape.back();
+  SmallVector<bool> inside;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j)
+      inside.push_back(upper ? j - i >= k->front() : j - i <= k->front());
+  auto type = RankedTensorType::get({rows, columns}, c.b.getI1Type());
+  Value mask = onnx::ConstantOp::create(c.b, c.loc, type,
+                                        cast<ElementsAttr>(DenseElementsAttr::get(type, inside)));
+  Type element = c.element(0);
+  return c.result(elementwise(
+      c, {c.tensorArg(c.data(mask), c.b.getI1Type()), c.arg(0), c.numberArg(0, element)},
+      c.resultType(), [](Scalar &s, ArrayRef<Value> x) { return s.select(x[0], x[1], x[2]); }));
+}
+
 ArrayRef<Lowering> moveLowerings() {
-  static const Lowering entries[] = {
-      {"", "Slice", lowerSlice},   {"", "Concat", lowerConcat}, {"", "Split", lowerSplit},
-      {"", "Pad", lowerPad},       {"", "Gather", lowerGather}, {"", "ScatterND", lowerScatterND}};
+  static const Lowering entries[] = {{"", "Slice", lowerSlice},   {"", "Concat", lowerConcat},
+                                     {"", "Split", lowerSplit},   {"", "Pad", lowerPad},
+                                     {"", "Gather", lowerGather}, {"", "ScatterND", lowerScatterND},
+                                     {"", "Trilu", lowerTrilu}};
   return entries;
 }
 

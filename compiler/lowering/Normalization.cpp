@@ -34,10 +34,9 @@ static LogicalResult lowerBatchNorm(onnx::NodeOp, LoweringContext &c) {
   Value a = c.constantNode("Div", {c.input(1), deviation}, vector);
   Value shift = c.constantNode("Mul", {c.input(3), a}, vector);
   Value b = c.constantNode("Sub", {c.input(2), shift}, vector);
-  return c.result(elementwise(c, {c.arg(0), c.channelArg(a, 1), c.channelArg(b, 1)}, type,
-                              [](Scalar &s, ArrayRef<Value> x) {
-                                return s.add(s.mul(x[0], x[1]), x[2]);
-                              }));
+  return c.result(
+      elementwise(c, {c.arg(0), c.channelArg(a, 1), c.channelArg(b, 1)}, type,
+                  [](Scalar &s, ArrayRef<Value> x) { return s.add(s.mul(x[0], x[1]), x[2]); }));
 }
 
 namespace {
@@ -91,9 +90,9 @@ static Moments moments(LoweringContext &c, const Arg &x, ArrayRef<int64_t> shape
 }
 
 /// (x - mean) * inverse [* scale] [+ bias]
-static Value normalize(LoweringContext &c, const Arg &x, const Moments &m,
-                       std::optional<Arg> scale, std::optional<Arg> bias,
-                       ArrayRef<int64_t> shape, Type element, Type storage) {
+static Value normalize(LoweringContext &c, const Arg &x, const Moments &m, std::optional<Arg> scale,
+                       std::optional<Arg> bias, ArrayRef<int64_t> shape, Type element,
+                       Type storage) {
   Type real = computeType(x.element);
   SmallVector<Arg> args{x, c.tensorArg(m.inverse, real, m.kept)};
   if (m.mean)
@@ -128,7 +127,8 @@ static LogicalResult layerNorm(LoweringContext &c, const Arg &x, std::optional<A
   int64_t rank = shape.size(), first = wrap(c.getInt("axis", -1), rank);
   if (!isFloat(type.getElementType()))
     return c.refuse("operand is not of a floating-point type");
-  Moments m = moments(c, x, shape, iota(rank - first, first), c.getFloat("epsilon", 1e-5f), centred);
+  Moments m =
+      moments(c, x, shape, iota(rank - first, first), c.getFloat("epsilon", 1e-5f), centred);
   Value y = normalize(c, x, m, scale, bias, shape, type.getElementType(),
                       c.storageElement(type.getElementType()));
   if (centred && (failed(statistic(c, m.mean, 1)) || failed(statistic(c, m.inverse, 2))))
@@ -179,8 +179,7 @@ static LogicalResult lowerInstanceNorm(onnx::NodeOp, LoweringContext &c) {
   Arg x = c.arg(0);
   Moments m = moments(c, x, shape, iota(shape.size() - 2, 2), c.getFloat("epsilon", 1e-5f));
   return c.result(normalize(c, x, m, c.channelArg(c.input(1), 1), c.channelArg(c.input(2), 1),
-                            shape, type.getElementType(),
-                            c.storageElement(type.getElementType())));
+                            shape, type.getElementType(), c.storageElement(type.getElementType())));
 }
 
 static LogicalResult lowerGroupNorm(onnx::NodeOp, LoweringContext &c) {
@@ -222,17 +221,17 @@ static LogicalResult lowerLRN(onnx::NodeOp, LoweringContext &c) {
   exprs[1] = exprs[1] + c.b.getAffineDimExpr(rank);
   Value extents = emptyTensor(c, {size}, elementOf(padded));
   Scalar outer(c.b, c.loc, real);
-  Value sums = generic(c, {padded, extents},
-                       {AffineMap::get(rank + 1, 0, exprs, c.b.getContext()),
-                        dimsMap(c, rank + 1, {rank})},
-                       filled(c, shape, outer.constant(0)), dimsMap(c, rank + 1, iota(rank)),
-                       [&](OpBuilder &b, Location loc, ValueRange x) {
-                         Scalar s(b, loc, element);
-                         Value v = s.load(x[0]);
-                         return s.add(x[2], s.mul(v, v));
-                       });
-  return c.result(elementwise(
-      c, {c.arg(0), c.tensorArg(sums, real)}, type, [&](Scalar &s, ArrayRef<Value> v) {
+  Value sums =
+      generic(c, {padded, extents},
+              {AffineMap::get(rank + 1, 0, exprs, c.b.getContext()), dimsMap(c, rank + 1, {rank})},
+              filled(c, shape, outer.constant(0)), dimsMap(c, rank + 1, iota(rank)),
+              [&](OpBuilder &b, Location loc, ValueRange x) {
+                Scalar s(b, loc, element);
+                Value v = s.load(x[0]);
+                return s.add(x[2], s.mul(v, v));
+              });
+  return c.result(
+      elementwise(c, {c.arg(0), c.tensorArg(sums, real)}, type, [&](Scalar &s, ArrayRef<Value> v) {
         Value scaled = s.mul(v[1], s.constant(alpha / static_cast<double>(size)));
         Value base = s.add(scaled, s.constant(bias));
         return s.div(v[0], s.pow(base, s.constant(beta)));
@@ -247,11 +246,11 @@ static LogicalResult lowerLpNorm(onnx::NodeOp, LoweringContext &c) {
     return c.refuse("p is neither 1 nor 2");
   Ints kept = iota(rank);
   kept.erase(kept.begin() + axis);
-  Value sums = reduce(c, {c.arg(0)}, shape, {axis}, real,
-                      [](Scalar &s) { return s.constant(0); },
-                      [&](Scalar &s, ArrayRef<Value> v) {
-                        return s.add(v[1], p == 1 ? s.abs(v[0]) : s.mul(v[0], v[0]));
-                      });
+  Value sums = reduce(
+      c, {c.arg(0)}, shape, {axis}, real, [](Scalar &s) { return s.constant(0); },
+      [&](Scalar &s, ArrayRef<Value> v) {
+        return s.add(v[1], p == 1 ? s.abs(v[0]) : s.mul(v[0], v[0]));
+      });
   return c.result(elementwise(c, {c.arg(0), c.tensorArg(sums, real, kept)}, c.resultType(),
                               [&](Scalar &s, ArrayRef<Value> v) {
                                 Value norm = p == 1 ? v[1] : s.sqrt(v[1]);

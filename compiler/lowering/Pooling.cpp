@@ -89,8 +89,7 @@ static LogicalResult lowerAveragePool(onnx::NodeOp, LoweringContext &c) {
     return c.refuse("averages of integers");
   RankedTensorType type = c.resultType();
   Type real = computeType(c.element(0));
-  Value padded =
-      padSpatial(c, c.tensor(0), *window, storageNumber(elementOf(c.tensor(0)), 0.0));
+  Value padded = padSpatial(c, c.tensor(0), *window, storageNumber(elementOf(c.tensor(0)), 0.0));
   Scalar outer(c.b, c.loc, real);
   Value sums = pool(c, padded, *window, c.element(0), outer.constant(0),
                     [](Scalar &s, ArrayRef<Value> x) { return s.add(x[1], x[0]); });
@@ -116,9 +115,9 @@ static LogicalResult lowerAveragePool(onnx::NodeOp, LoweringContext &c) {
     factor = c.numberArg(factors.front(), c.b.getF32Type());
   } else {
     Value constant = c.constantFloats(factors, shape);
-    factor = c.tensorArg(
-        onnx::DataOp::create(c.b, c.loc, LoweringContext::typeOf(constant), constant),
-        c.b.getF32Type());
+    factor =
+        c.tensorArg(onnx::DataOp::create(c.b, c.loc, LoweringContext::typeOf(constant), constant),
+                    c.b.getF32Type());
   }
   return c.result(elementwise(c, {c.tensorArg(sums, real), factor}, type,
                               [](Scalar &s, ArrayRef<Value> x) { return s.mul(x[0], x[1]); }));

@@ -83,12 +83,11 @@ static LogicalResult lowerDynamicQuantize(onnx::NodeOp, LoweringContext &c) {
   Value low = reduce(c, x, shape, iota(shape.size()), Reduction::Min);
   Value high = reduce(c, x, shape, iota(shape.size()), Reduction::Max);
   Arg lowArg = c.tensorArg(low, f32), highArg = c.tensorArg(high, f32);
-  Value scale = elementwise(c, {lowArg, highArg}, {}, f32, f32,
-                            [](Scalar &s, ArrayRef<Value> v) {
-                              Value zero = s.constant(0);
-                              Value range = s.sub(s.max(v[1], zero), s.min(v[0], zero));
-                              return s.div(range, s.constant(255));
-                            });
+  Value scale = elementwise(c, {lowArg, highArg}, {}, f32, f32, [](Scalar &s, ArrayRef<Value> v) {
+    Value zero = s.constant(0);
+    Value range = s.sub(s.max(v[1], zero), s.min(v[0], zero));
+    return s.div(range, s.constant(255));
+  });
   Arg scaleArg = c.tensorArg(scale, f32);
   Value point = elementwise(c, {lowArg, scaleArg}, pointType, [&](Scalar &s, ArrayRef<Value> v) {
     Value zero = s.constant(0);
@@ -133,8 +132,8 @@ static std::optional<Quantized> operandAt(LoweringContext &c, unsigned i) {
 static std::optional<Quantized> resultAt(LoweringContext &c, unsigned i) {
   if (!c.has(i))
     return std::nullopt;
-  auto q = quantized(c, c.node.getOutputs()[0], c.input(i),
-                     c.has(i + 1) ? c.input(i + 1) : Value(), 0);
+  auto q =
+      quantized(c, c.node.getOutputs()[0], c.input(i), c.has(i + 1) ? c.input(i + 1) : Value(), 0);
   return q && !q->scales ? q : std::nullopt;
 }
 
@@ -161,17 +160,16 @@ static LogicalResult lowerQLinearUnary(onnx::NodeOp node, LoweringContext &c) {
   bool sigmoid = node.getOpType() == "QLinearSigmoid";
   double alpha = c.getFloat("alpha", 0.01f);
   Type f32 = c.b.getF32Type();
-  return c.result(
-      elementwise(c, {c.arg(0)}, c.resultType(), [&](Scalar &s, ArrayRef<Value> v) {
-        Scalar real = s.of(f32);
-        Value in = dequantizeScalar(s, v[0], *x, f32), out;
-        if (sigmoid)
-          out = real.sigmoid(in);
-        else
-          out = real.select(real.compare(Compare::Less, in, real.constant(0)),
-                            real.mul(in, real.constant(alpha)), in);
-        return requantizeScalar(s, out, *y, f32);
-      }));
+  return c.result(elementwise(c, {c.arg(0)}, c.resultType(), [&](Scalar &s, ArrayRef<Value> v) {
+    Scalar real = s.of(f32);
+    Value in = dequantizeScalar(s, v[0], *x, f32), out;
+    if (sigmoid)
+      out = real.sigmoid(in);
+    else
+      out = real.select(real.compare(Compare::Less, in, real.constant(0)),
+                        real.mul(in, real.constant(alpha)), in);
+    return requantizeScalar(s, out, *y, f32);
+  }));
 }
 
 static LogicalResult lowerQLinearConcat(onnx::NodeOp, LoweringContext &c) {
@@ -186,11 +184,11 @@ static LogicalResult lowerQLinearConcat(onnx::NodeOp, LoweringContext &c) {
     if (!x)
       return c.refuse(kNotConstant);
     bool same = x->scale == y->scale && x->zeroPoint == y->zeroPoint;
-    parts.push_back(same ? c.tensor(i)
-                         : elementwise(c, {c.arg(i)}, c.type(i), [&](Scalar &s, ArrayRef<Value> v) {
-                             return requantizeScalar(s, dequantizeScalar(s, v[0], *x, f32), *y,
-                                                     f32);
-                           }));
+    parts.push_back(same
+                        ? c.tensor(i)
+                        : elementwise(c, {c.arg(i)}, c.type(i), [&](Scalar &s, ArrayRef<Value> v) {
+                            return requantizeScalar(s, dequantizeScalar(s, v[0], *x, f32), *y, f32);
+                          }));
   }
   return c.result(concat(c, parts, wrap(c.getInt("axis", 0), c.resultType().getRank())));
 }
@@ -202,23 +200,24 @@ static LogicalResult lowerQLinearGlobalAveragePool(onnx::NodeOp, LoweringContext
     return c.refuse(kNotConstant);
   Type f32 = c.b.getF32Type(), i32 = c.b.getI32Type();
   Ints axes = iota(shape.size() - 2, 2);
-  Value sums = reduce(c, {c.arg(0)}, shape, axes, i32, [](Scalar &s) { return s.integer(0); },
-                      [&](Scalar &s, ArrayRef<Value> v) {
-                        return s.add(v[1], s.of(x->element()).cast(v[0], i32));
-                      });
+  Value sums = reduce(
+      c, {c.arg(0)}, shape, axes, i32, [](Scalar &s) { return s.integer(0); },
+      [&](Scalar &s, ArrayRef<Value> v) {
+        return s.add(v[1], s.of(x->element()).cast(v[0], i32));
+      });
   int64_t count = product(shape.drop_front(2));
   RankedTensorType type = c.resultType();
-  Value y0 = elementwise(
-      c, {c.tensorArg(sums, i32)}, type.clone(shape.take_front(2)),
-      [&](Scalar &s, ArrayRef<Value> v) {
-        Value sum = v[0];
-        if (x->zeroPoint)
-          sum = s.sub(sum, s.integer(x->zeroPoint * count));
-        Scalar real = s.of(f32);
-        Value mean = real.mul(s.cast(sum, f32),
-                              real.constant(x->scale / static_cast<double>(count)));
-        return requantizeScalar(s, mean, *y, f32);
-      });
+  Value y0 = elementwise(c, {c.tensorArg(sums, i32)}, type.clone(shape.take_front(2)),
+                         [&](Scalar &s, ArrayRef<Value> v) {
+                           Value sum = v[0];
+                           if (x->zeroPoint)
+                             sum = s.sub(sum, s.integer(x->zeroPoint * count));
+                           Scalar real = s.of(f32);
+                           Value mean =
+                               real.mul(s.cast(sum, f32),
+                                        real.constant(x->scale / static_cast<double>(count)));
+                           return requantizeScalar(s, mean, *y, f32);
+                         });
   return c.result(reshape(c, y0, type.getShape()));
 }
 

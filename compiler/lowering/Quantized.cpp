@@ -10,8 +10,8 @@ using namespace mlir;
 
 namespace npucc::lowering {
 
-std::optional<Quantized> quantized(LoweringContext &c, Value integers, Value scale,
-                                   Value zeroPoint, int64_t axis) {
+std::optional<Quantized> quantized(LoweringContext &c, Value integers, Value scale, Value zeroPoint,
+                                   int64_t axis) {
   auto type = dyn_cast<RankedTensorType>(integers.getType());
   if (!type || !isa<IntegerType>(type.getElementType()))
     return std::nullopt;
@@ -73,10 +73,12 @@ Arg productScale(LoweringContext &c, const Quantized &a, const Quantized &b, dou
     return c.numberArg(static_cast<double>(scale / static_cast<float>(divisor)), f32);
   }
   RankedTensorType type = LoweringContext::typeOf(channels.scales);
-  Value scales = c.constantNode("Mul", {channels.scales, c.constantFloats({common}, {})}, type);
+  Value scales = channels.scales;
+  if (common != 1)
+    scales = c.constantNode("Mul", {scales, c.constantFloats({common}, {})}, type);
   if (divisor != 1)
-    scales = c.constantNode(
-        "Div", {scales, c.constantFloats({static_cast<float>(divisor)}, {})}, type);
+    scales =
+        c.constantNode("Div", {scales, c.constantFloats({static_cast<float>(divisor)}, {})}, type);
   // Scales keep their precision whatever the storage type: they are few.
   Value stored = onnx::DataOp::create(c.b, c.loc, type, scales);
   return LoweringContext::tensorArg(stored, f32, Ints{dim});

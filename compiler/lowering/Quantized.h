@@ -47,7 +47,6 @@ mlir::Value scaleSums(LoweringContext &c, mlir::Value sums, const Arg &scale,
                       std::optional<Arg> bias, mlir::RankedTensorType type);
 /// For QLinear forms: sums + integer bias, times `scale`, rounded, shifted, saturated.
 mlir::Value requantizeSums(LoweringContext &c, mlir::Value sums, const Arg &scale,
-                           std::optional<Arg> bias, int64_t zeroPoint,
-                           mlir::RankedTensorType type);
+                           std::optional<Arg> bias, int64_t zeroPoint, mlir::RankedTensorType type);
 
 } // namespace npucc::lowering

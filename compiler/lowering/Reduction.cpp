@@ -62,10 +62,9 @@ static LogicalResult lowerReduce(onnx::NodeOp node, LoweringContext &c) {
     Ints kept = iota(shape.size());
     llvm::erase_if(kept, [&](int64_t d) { return llvm::is_contained(*axes, d); });
     Arg shift = c.tensorArg(top, compute, kept);
-    Value sum = reduce(c, {x, shift}, shape, *axes, compute, zero,
-                       [](Scalar &s, ArrayRef<Value> v) {
-                         return s.add(v[2], s.exp(s.sub(v[0], v[1])));
-                       });
+    Value sum =
+        reduce(c, {x, shift}, shape, *axes, compute, zero,
+               [](Scalar &s, ArrayRef<Value> v) { return s.add(v[2], s.exp(s.sub(v[0], v[1]))); });
     result = elementwise(c, {c.tensorArg(sum, compute), c.tensorArg(top, compute)}, small,
                          [](Scalar &s, ArrayRef<Value> v) { return s.add(s.log(v[0]), v[1]); });
     return c.result(reshape(c, result, type.getShape()));
@@ -86,18 +85,19 @@ static LogicalResult lowerReduce(onnx::NodeOp node, LoweringContext &c) {
       return s.add(v[1], term);
     });
   }
-  int64_t count = std::max<int64_t>(product(shape) / std::max<int64_t>(product(small.getShape()), 1), 1);
+  int64_t count =
+      std::max<int64_t>(product(shape) / std::max<int64_t>(product(small.getShape()), 1), 1);
   if (op == "Mean" || op == "L2" || op == "LogSum") {
-    result = elementwise(c, {c.tensorArg(result, compute)}, small,
-                         [&](Scalar &s, ArrayRef<Value> v) {
-                           if (op == "L2")
-                             return s.sqrt(v[0]);
-                           if (op == "LogSum")
-                             return s.log(v[0]);
-                           if (!s.real())
-                             return s.div(v[0], s.integer(count));
-                           return s.mul(v[0], s.constant(1.0 / static_cast<double>(count)));
-                         });
+    result =
+        elementwise(c, {c.tensorArg(result, compute)}, small, [&](Scalar &s, ArrayRef<Value> v) {
+          if (op == "L2")
+            return s.sqrt(v[0]);
+          if (op == "LogSum")
+            return s.log(v[0]);
+          if (!s.real())
+            return s.div(v[0], s.integer(count));
+          return s.mul(v[0], s.constant(1.0 / static_cast<double>(count)));
+        });
   } else {
     result = toStorage(c, result, small);
   }
@@ -119,19 +119,15 @@ static LogicalResult lowerSoftmax(onnx::NodeOp node, LoweringContext &c) {
   Arg shift = c.tensorArg(top, compute, kept);
   auto zero = [](Scalar &s) { return s.constant(0); };
   if (node.getOpType() == "LogSoftmax") {
-    Value sum = reduce(c, {x, shift}, shape, {axis}, compute, zero,
-                       [](Scalar &s, ArrayRef<Value> v) {
-                         return s.add(v[2], s.exp(s.sub(v[0], v[1])));
-                       });
-    return c.result(elementwise(c, {x, shift, c.tensorArg(sum, compute, kept)}, type,
-                                [](Scalar &s, ArrayRef<Value> v) {
-                                  return s.sub(s.sub(v[0], v[1]), s.log(v[2]));
-                                }));
+    Value sum =
+        reduce(c, {x, shift}, shape, {axis}, compute, zero,
+               [](Scalar &s, ArrayRef<Value> v) { return s.add(v[2], s.exp(s.sub(v[0], v[1]))); });
+    return c.result(elementwise(
+        c, {x, shift, c.tensorArg(sum, compute, kept)}, type,
+        [](Scalar &s, ArrayRef<Value> v) { return s.sub(s.sub(v[0], v[1]), s.log(v[2])); }));
   }
   Value powers = elementwise(c, {x, shift}, shape, compute, compute,
-                             [](Scalar &s, ArrayRef<Value> v) {
-                               return s.exp(s.sub(v[0], v[1]));
-                             });
+                             [](Scalar &s, ArrayRef<Value> v) { return s.exp(s.sub(v[0], v[1])); });
   Arg power = c.tensorArg(powers, compute);
   Value sum = reduce(c, power, shape, {axis}, Reduction::Sum);
   return c.result(elementwise(c, {power, c.tensorArg(sum, compute, kept)}, type,
@@ -175,14 +171,20 @@ static LogicalResult lowerArg(onnx::NodeOp node, LoweringContext &c) {
 }
 
 ArrayRef<Lowering> reductionLowerings() {
-  static const Lowering entries[] = {
-      {"", "ReduceSum", lowerReduce},       {"", "ReduceMean", lowerReduce},
-      {"", "ReduceMax", lowerReduce},       {"", "ReduceMin", lowerReduce},
-      {"", "ReduceProd", lowerReduce},      {"", "ReduceL1", lowerReduce},
-      {"", "ReduceL2", lowerReduce},        {"", "ReduceLogSum", lowerReduce},
-      {"", "ReduceLogSumExp", lowerReduce}, {"", "ReduceSumSquare", lowerReduce},
-      {"", "Softmax", lowerSoftmax},        {"", "LogSoftmax", lowerSoftmax},
-      {"", "ArgMax", lowerArg},             {"", "ArgMin", lowerArg}};
+  static const Lowering entries[] = {{"", "ReduceSum", lowerReduce},
+                                     {"", "ReduceMean", lowerReduce},
+                                     {"", "ReduceMax", lowerReduce},
+                                     {"", "ReduceMin", lowerReduce},
+                                     {"", "ReduceProd", lowerReduce},
+                                     {"", "ReduceL1", lowerReduce},
+                                     {"", "ReduceL2", lowerReduce},
+                                     {"", "ReduceLogSum", lowerReduce},
+                                     {"", "ReduceLogSumExp", lowerReduce},
+                                     {"", "ReduceSumSquare", lowerReduce},
+                                     {"", "Softmax", lowerSoftmax},
+                                     {"", "LogSoftmax", lowerSoftmax},
+                                     {"", "ArgMax", lowerArg},
+                                     {"", "ArgMin", lowerArg}};
   return entries;
 }
 

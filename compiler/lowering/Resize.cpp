@@ -18,13 +18,13 @@ struct Axis {
 /// Position in the input that an output position looks at; nullopt for an unknown mode.
 static std::optional<double> sourcePosition(StringRef mode, const Axis &a, int64_t i) {
   double x = static_cast<double>(i), in = static_cast<double>(a.in);
-  double out = static_cast<double>(a.out);
+  double out = static_cast<double>(a.out), exact = a.scale * in; // not rounded
   if (mode == "half_pixel")
     return (x + 0.5) / a.scale - 0.5;
   if (mode == "pytorch_half_pixel")
     return a.out > 1 ? (x + 0.5) / a.scale - 0.5 : 0.0;
   if (mode == "align_corners")
-    return a.out > 1 ? x * (in - 1) / (out - 1) : 0.0;
+    return a.out > 1 && exact != 1 ? x * (in - 1) / (exact - 1) : 0.0;
   if (mode == "asymmetric")
     return x / a.scale;
   if (mode == "half_pixel_symmetric") {
@@ -80,16 +80,17 @@ static Value repeat(LoweringContext &c, Value storage, int64_t dim, int64_t fact
   wide.insert(wide.begin() + dim + 1, factor);
   for (int64_t d = 0; d < rank; ++d)
     dims.push_back(d <= dim ? d : d + 1);
-  Value copies = generic(c, storage, dimsMap(c, rank + 1, dims),
-                         emptyTensor(c, wide, elementOf(storage)),
-                         dimsMap(c, rank + 1, iota(rank + 1)),
-                         [](OpBuilder &, Location, ValueRange x) { return x[0]; });
+  Value copies =
+      generic(c, storage, dimsMap(c, rank + 1, dims), emptyTensor(c, wide, elementOf(storage)),
+              dimsMap(c, rank + 1, iota(rank + 1)),
+              [](OpBuilder &, Location, ValueRange x) { return x[0]; });
   shape[dim] *= factor;
   return reshape(c, copies, shape);
 }
 
 /// All repeated dimensions at once: one copy instead of one per dimension.
-static Value repeatAll(LoweringContext &c, Value storage, ArrayRef<std::pair<int64_t, int64_t>> by) {
+static Value repeatAll(LoweringContext &c, Value storage,
+                       ArrayRef<std::pair<int64_t, int64_t>> by) {
   if (by.size() == 1)
     return repeat(c, storage, by[0].first, by[0].second);
   Ints shape(shapeOf(storage)), wide, dims, result(shape);

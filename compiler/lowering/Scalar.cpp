@@ -131,7 +131,6 @@ Value Scalar::bitXor(Value x, Value y) { return arith::XOrIOp::create(b, loc, x,
 
 Value Scalar::exp(Value x) { return math::ExpOp::create(b, loc, x); }
 Value Scalar::log(Value x) { return math::LogOp::create(b, loc, x); }
-Value Scalar::log1p(Value x) { return math::Log1pOp::create(b, loc, x); }
 Value Scalar::sqrt(Value x) { return math::SqrtOp::create(b, loc, x); }
 Value Scalar::tanh(Value x) { return math::TanhOp::create(b, loc, x); }
 Value Scalar::erf(Value x) { return math::ErfOp::create(b, loc, x); }
@@ -144,8 +143,8 @@ Value Scalar::sigmoid(Value x) {
 }
 
 Value Scalar::softplus(Value x) {
-  // max(x, 0) + log1p(exp(-|x|)): exp never overflows.
-  return add(max(x, constant(0)), log1p(exp(neg(abs(x)))));
+  // max(x, 0) + log(1 + exp(-|x|)): exp never overflows.
+  return add(max(x, constant(0)), log(add(constant(1), exp(neg(abs(x))))));
 }
 
 Value Scalar::load(Value stored) {

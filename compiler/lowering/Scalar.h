@@ -17,9 +17,7 @@ using mlir::Attribute;
 using mlir::Value;
 
 inline bool isFloat(mlir::Type type) { return llvm::isa<mlir::FloatType>(type); }
-inline bool isUnsigned(mlir::Type type) {
-  return type.isUnsignedInteger() || type.isInteger(1);
-}
+inline bool isUnsigned(mlir::Type type) { return type.isUnsignedInteger() || type.isInteger(1); }
 /// Signless twin of an integer type; other types as they are.
 mlir::Type signless(mlir::Type type);
 /// The type in which bodies compute with elements of `onnxElement`.
@@ -41,10 +39,10 @@ public:
   /// The same builder for operands of another element type.
   Scalar of(mlir::Type other) const { return Scalar(b, loc, other); }
 
-  mlir::Value constant(double value);  ///< of computeType(element)
-  mlir::Value integer(int64_t value);  ///< of computeType(element)
-  mlir::Value lowest();  ///< -inf, or the smallest integer
-  mlir::Value highest(); ///< +inf, or the largest integer
+  mlir::Value constant(double value); ///< of computeType(element)
+  mlir::Value integer(int64_t value); ///< of computeType(element)
+  mlir::Value lowest();               ///< -inf, or the smallest integer
+  mlir::Value highest();              ///< +inf, or the largest integer
 
   mlir::Value add(mlir::Value x, mlir::Value y);
   mlir::Value sub(mlir::Value x, mlir::Value y);
@@ -62,7 +60,6 @@ public:
   // Floats only.
   mlir::Value exp(mlir::Value x);
   mlir::Value log(mlir::Value x);
-  mlir::Value log1p(mlir::Value x);
   mlir::Value sqrt(mlir::Value x);
   mlir::Value tanh(mlir::Value x);
   mlir::Value erf(mlir::Value x);

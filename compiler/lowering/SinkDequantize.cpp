@@ -91,9 +91,8 @@ unsigned dataOperands(onnx::NodeOp node) {
   if (op == "Concat")
     return node.getInputs().size();
   if (op == "MaxPool")
-    return node.getOutputs().size() == 1 ||
-                   (isa<NoneType>(node.getOutputs()[1].getType()) ||
-                    node.getOutputs()[1].use_empty())
+    return node.getOutputs().size() == 1 || (isa<NoneType>(node.getOutputs()[1].getType()) ||
+                                             node.getOutputs()[1].use_empty())
                ? 1
                : 0;
   if (op == "Resize") {
@@ -101,9 +100,9 @@ unsigned dataOperands(onnx::NodeOp node) {
     auto transform = node.getParameters().getAs<StringAttr>("coordinate_transformation_mode");
     return (!mode || mode == "nearest") && !(transform && transform == "tf_crop_and_resize");
   }
-  static constexpr StringRef kMoves[] = {"Reshape",      "Flatten",      "Squeeze", "Unsqueeze",
-                                         "Transpose",    "Slice",        "Split",   "Identity",
-                                         "DepthToSpace", "SpaceToDepth", "Expand",  "Tile",
+  static constexpr StringRef kMoves[] = {"Reshape",       "Flatten",      "Squeeze", "Unsqueeze",
+                                         "Transpose",     "Slice",        "Split",   "Identity",
+                                         "DepthToSpace",  "SpaceToDepth", "Expand",  "Tile",
                                          "GlobalMaxPool", "Gather"};
   return llvm::is_contained(kMoves, op) ? 1 : 0;
 }
@@ -150,8 +149,8 @@ struct Sink : OpRewritePattern<onnx::NodeOp> {
       SmallVector<Value> operands(first.getInputs());
       operands[0] = integers;
       results.push_back(onnx::NodeOp::create(rewriter, first.getLoc(), TypeRange{old.getType()},
-                                             first.getOpTypeAttr(), first.getDomainAttr(),
-                                             operands, first.getParameters())
+                                             first.getOpTypeAttr(), first.getDomainAttr(), operands,
+                                             first.getParameters())
                             .getOutputs()[0]);
     }
     for (auto [old, result] : llvm::zip_equal(node.getOutputs(), results))
@@ -188,9 +187,9 @@ struct Hoist : OpRewritePattern<onnx::NodeOp> {
                                    node.getParameters())
                   .getOutputs()[0];
     }
-    rewriter.replaceOpWithNewOp<onnx::NodeOp>(
-        node, TypeRange{node.getOutputs()[0].getType()}, move.getOpTypeAttr(),
-        move.getDomainAttr(), inputs, move.getParameters());
+    rewriter.replaceOpWithNewOp<onnx::NodeOp>(node, TypeRange{node.getOutputs()[0].getType()},
+                                              move.getOpTypeAttr(), move.getDomainAttr(), inputs,
+                                              move.getParameters());
     return success();
   }
 };

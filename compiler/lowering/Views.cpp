@@ -23,7 +23,8 @@ static LogicalResult lowerDepthToSpace(onnx::NodeOp, LoweringContext &c) {
     return c.refuse("needs four dimensions");
   int64_t depth = s[1] / (f * f);
   bool rowsFirst = c.getString("mode", "DCR") == "DCR";
-  Ints split = rowsFirst ? Ints{s[0], f, f, depth, s[2], s[3]} : Ints{s[0], depth, f, f, s[2], s[3]};
+  Ints split =
+      rowsFirst ? Ints{s[0], f, f, depth, s[2], s[3]} : Ints{s[0], depth, f, f, s[2], s[3]};
   Ints order = rowsFirst ? Ints{0, 3, 4, 1, 5, 2} : Ints{0, 1, 4, 2, 5, 3};
   Value moved = transpose(c, reshape(c, c.tensor(0), split), order);
   return c.result(reshape(c, moved, c.resultType().getShape()));
@@ -35,8 +36,7 @@ static LogicalResult lowerSpaceToDepth(onnx::NodeOp, LoweringContext &c) {
   if (s.size() != 4 || f < 1)
     return c.refuse("needs four dimensions");
   Value split = reshape(c, c.tensor(0), {s[0], s[1], s[2] / f, f, s[3] / f, f});
-  return c.result(
-      reshape(c, transpose(c, split, {0, 3, 5, 1, 2, 4}), c.resultType().getShape()));
+  return c.result(reshape(c, transpose(c, split, {0, 3, 5, 1, 2, 4}), c.resultType().getShape()));
 }
 
 /// A copy of `storage` that broadcasts to `shape`.

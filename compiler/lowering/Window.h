@@ -24,7 +24,7 @@ mlir::AffineExpr windowExpr(mlir::OpBuilder &b, const Window &window, size_t i, 
 
 /// The sums of a convolution, in the accumulator's type. `x` is [N, C, ...] not yet padded,
 /// `w` is [M, C / groups, ...]; the maps of both are filled in.
-mlir::Value convolve(LoweringContext &c, Factor x, Factor w, const Window &window,
-                     int64_t groups, llvm::ArrayRef<int64_t> outputSpatial);
+mlir::Value convolve(LoweringContext &c, Factor x, Factor w, const Window &window, int64_t groups,
+                     llvm::ArrayRef<int64_t> outputSpatial);
 
 } // namespace npucc::lowering
