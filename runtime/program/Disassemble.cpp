@@ -19,6 +19,15 @@ constexpr const char *kBodyOps[] = {
     "toint", "roundto", "wrap", "lookup"};
 static_assert(std::size(kBodyOps) == static_cast<size_t>(BodyOp::Lookup) + 1);
 
+/// A name out of a file, on one line.
+std::string plain(llvm::StringRef name) {
+  std::string text = name.str();
+  for (char &c : text)
+    if (static_cast<unsigned char>(c) < ' ')
+      c = '?';
+  return text;
+}
+
 class Listing {
 public:
   explicit Listing(const Program &program) : p(program), out(text) {}
@@ -186,11 +195,11 @@ void Listing::command(const Command &c, llvm::StringRef indent) {
     break;
   }
   case CommandKind::Host:
-    out << "host " << p.hostNodes[p.host[c.index].node].opType;
+    out << "host " << plain(p.hostNodes[p.host[c.index].node].opType);
     break;
   }
   if (c.layer >= 0)
-    out << "   ; " << p.layers[c.layer].node << " (" << p.layers[c.layer].op << ')';
+    out << "   ; " << plain(p.layers[c.layer].node) << " (" << plain(p.layers[c.layer].op) << ')';
   out << '\n';
   switch (c.kind) {
   case CommandKind::Matrix: {
@@ -235,7 +244,7 @@ void Listing::command(const Command &c, llvm::StringRef indent) {
         if (t < 0)
           out << "(absent)\n";
         else
-          out << p.tensors[t].name << " at dram[" << p.tensors[t].address << "]\n";
+          out << plain(p.tensors[t].name) << " at dram[" << p.tensors[t].address << "]\n";
       }
     return;
   case CommandKind::Dma:
@@ -245,7 +254,7 @@ void Listing::command(const Command &c, llvm::StringRef indent) {
 
 void Listing::header() {
   static const char *const kinds[] = {"input", "output", "constant", "intermediate"};
-  out << "; " << p.modelName << " for " << p.machineName << ", " << p.precision << ", batch "
+  out << "; " << plain(p.modelName) << " for " << plain(p.machineName) << ", " << plain(p.precision) << ", batch "
       << p.batch << '\n';
   out << "; bytes in use: dram " << p.dramBytes << ", spm " << p.spmBytes << ", acc "
       << p.accBytes << '\n';
@@ -255,7 +264,7 @@ void Listing::header() {
     if (p.semaphores[s].initial)
       out << "semaphore s" << s << ": starts at " << p.semaphores[s].initial << '\n';
   for (const ProgramTensor &tensor : p.tensors) {
-    out << kinds[static_cast<size_t>(tensor.kind)] << ' ' << tensor.name << ": "
+    out << kinds[static_cast<size_t>(tensor.kind)] << ' ' << plain(tensor.name) << ": "
         << name(tensor.type) << " (";
     for (size_t d = 0; d < tensor.shape.size(); ++d)
       out << (d ? ", " : "") << tensor.shape[d];

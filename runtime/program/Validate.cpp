@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/onnx/Errors.h"
 #include "runtime/program/Walk.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -112,13 +113,13 @@ void Checker::lists() {
     recipe(r);
   for (const Layer &layer : p.layers)
     if (layer.foldedInto < -1 || layer.foldedInto >= static_cast<int64_t>(p.layers.size()))
-      fail("layer '" + layer.node + "' is folded into a layer that does not exist");
+      fail("layer " + quoted(layer.node) + " is folded into a layer that does not exist");
   if (p.streams.size() > 1024)
     fail("more than 1024 streams");
 }
 
 void Checker::tensor(const ProgramTensor &tensor) {
-  where = "tensor '" + tensor.name + "'";
+  where = "tensor " + quoted(tensor.name);
   type(tensor.type);
   if (tensor.externalType != ElementType::Undefined)
     type(tensor.externalType);
@@ -318,7 +319,7 @@ void Checker::command(size_t index) {
   if (c.index >= sizes[static_cast<size_t>(c.kind)])
     return fail("there is no such command of its kind");
   if (c.layer >= 0)
-    where += " (" + p.layers[c.layer].node + ")";
+    where += " (" + quoted(p.layers[c.layer].node) + ")";
   visitAffines(p, c, [&](const Affine &a) { affine(a); });
   switch (c.kind) {
   case CommandKind::Dma: {
@@ -433,7 +434,7 @@ void Checker::fits(const Address &address, llvm::ArrayRef<int64_t> extents,
 /// Checks that depend on where the command stands: loops around it, address ranges.
 void Checker::placed(const Command &command) {
   if (command.layer >= 0)
-    where += " (" + p.layers[command.layer].node + ")";
+    where += " (" + quoted(p.layers[command.layer].node) + ")";
   visitAffines(p, command, [&](const Affine &affine) {
     for (const Affine::Term &term : affine.terms)
       if (!open[term.loop])

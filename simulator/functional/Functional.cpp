@@ -2,6 +2,7 @@
 
 #include "simulator/functional/Functional.h"
 
+#include "runtime/onnx/Errors.h"
 #include "runtime/reference/Reference.h"
 #include "simulator/functional/Copy.h"
 #include "simulator/functional/Elements.h"
@@ -88,15 +89,15 @@ llvm::Error FunctionalMemory::load(const std::map<std::string, Tensor> &inputs) 
     if (place.kind == ProgramTensor::Kind::Input) {
       auto it = inputs.find(place.name);
       if (it == inputs.end())
-        return failure("input '" + place.name + "' is missing");
+        return failure("input " + quoted(place.name) + " is missing");
       tensor = it->second;
       ElementType wanted =
           place.externalType == ElementType::Undefined ? place.type : place.externalType;
       if (tensor.type() != wanted && tensor.type() != place.type)
-        return failure("input '" + place.name + "' is " + llvm::Twine(name(tensor.type())) +
+        return failure("input " + quoted(place.name) + " is " + llvm::Twine(name(tensor.type())) +
                        ", the program wants " + llvm::Twine(name(wanted)));
       if (tensor.shape() != llvm::ArrayRef<int64_t>(place.shape))
-        return failure("input '" + place.name + "' has another shape than the program wants");
+        return failure("input " + quoted(place.name) + " has another shape than the program wants");
     } else if (place.kind == ProgramTensor::Kind::Constant) {
       llvm::Expected<Tensor> made = materialize(impl->program, place.recipe, cache);
       if (!made)
@@ -104,7 +105,7 @@ llvm::Error FunctionalMemory::load(const std::map<std::string, Tensor> &inputs) 
       tensor = *made;
       if (tensor.type() == ElementType::String ||
           tensor.size() != *checkedElementCount(place.shape))
-        return failure("constant '" + place.name + "' comes out with " +
+        return failure("constant " + quoted(place.name) + " comes out with " +
                        llvm::Twine(tensor.size()) + " elements, which is not its size");
     } else {
       continue;
@@ -151,8 +152,8 @@ llvm::Error FunctionalMemory::execute(const Command &command, const StreamState 
     return llvm::Error::success();
   static const char *const kinds[] = {"dma", "matrix", "vector", "gather", "host"};
   std::string node = command.layer >= 0 ? p.layers[command.layer].node : "(no node)";
-  return failure(llvm::Twine(kinds[static_cast<size_t>(command.kind)]) + " command of node '" +
-                 node + "': " + why);
+  return failure(llvm::Twine(kinds[static_cast<size_t>(command.kind)]) + " command of node " +
+                 quoted(node) + ": " + why);
 }
 
 void FunctionalMemory::footprints(const Command &command, const StreamState &state,
@@ -296,7 +297,7 @@ std::string FunctionalMemory::Impl::host(const HostCommand &command) {
       return "the operator did not make output " + std::to_string(o);
     if ((*made)[o].type() == ElementType::String ||
         (*made)[o].size() != *checkedElementCount(place.shape))
-      return "output '" + place.name + "' came out with " + std::to_string((*made)[o].size()) +
+      return "output " + quoted(place.name) + " came out with " + std::to_string((*made)[o].size()) +
              " elements, which is not its size";
     writeTensor(place, (*made)[o], view.base[0]);
   }

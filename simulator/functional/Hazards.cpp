@@ -2,6 +2,7 @@
 
 #include "simulator/functional/Hazards.h"
 
+#include "runtime/onnx/Errors.h"
 #include "simulator/functional/Elements.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -277,7 +278,7 @@ void HazardChecker::finish() {
 
 std::string HazardChecker::describe(const Event &event) const {
   if (event.command < 0)
-    return "output '" + program.tensors[-1 - event.command].name + "'";
+    return "output " + quoted(program.tensors[-1 - event.command].name);
   static const char *const engines[] = {"load", "store", "matrix", "vector", "control"};
   const Command &command = program.commands[event.command];
   int64_t number = 0, found = -1; // as disassemble() counts
@@ -292,7 +293,7 @@ std::string HazardChecker::describe(const Event &event) const {
   std::string text = std::string(engines[static_cast<size_t>(stream.engine)]) + " " +
                      std::to_string(stream.channel) + " instruction " + std::to_string(found);
   if (command.layer >= 0)
-    text += " (" + program.layers[command.layer].node + ")";
+    text += " (" + quoted(program.layers[command.layer].node) + ")";
   return text;
 }
 

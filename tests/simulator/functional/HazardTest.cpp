@@ -58,8 +58,8 @@ TEST_CASE("a wait orders a read after a write", "[hazards]") {
   REQUIRE(two.count() == (waits ? 0 : 1));
   if (!waits)
     CHECK(two.first() ==
-          "unordered read after write: matrix 0 instruction 1 (conv1) reads scratchpad bytes 120 "
-          "to 129, which load 0 instruction 0 (conv1) writes; no wait orders them");
+          "unordered read after write: matrix 0 instruction 1 ('conv1') reads scratchpad bytes 120 "
+          "to 129, which load 0 instruction 0 ('conv1') writes; no wait orders them");
 }
 
 TEST_CASE("order is transitive, and only through signals given after the access", "[hazards]") {
