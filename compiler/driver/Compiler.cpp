@@ -2,16 +2,12 @@
 
 #include "compiler/driver/Compiler.h"
 #include "compiler/Passes.h"
+#include "compiler/emit/Emit.h"
 #include "compiler/import/Attributes.h"
 #include "compiler/onnx/OnnxDialect.h"
 
-#if __has_include("compiler/emit/Emit.h")
-#include "compiler/emit/Emit.h"
-#endif
-
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Support/Timing.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -20,15 +16,14 @@ using namespace mlir;
 namespace npucc {
 
 static LogicalResult run(ModuleOp module, const CompileOptions &options,
-                         llvm::function_ref<LogicalResult(OpPassManager &)> build) {
+                         llvm::function_ref<void(OpPassManager &)> build) {
   PassManager pm(module->getName());
   // --mlir-print-ir-after and alike, where a tool has registered them.
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
   if (options.timing)
     pm.enableTiming(*options.timing);
-  if (failed(build(pm)))
-    return failure();
+  build(pm);
   return pm.run(module);
 }
 
@@ -61,34 +56,25 @@ LogicalResult lowerToLinalg(ModuleOp module, const CompileOptions &options) {
         pm.addNestedPass<func::FuncOp>(createNpuccFuseElementwise());
         pm.addPass(createCanonicalizerPass());
         pm.addPass(createCSEPass());
-        return success();
       })))
     return failure();
   return options.allowHost ? success() : refuseHostNodes(module);
 }
 
 LogicalResult lowerToNpu(ModuleOp module, const Machine &machine, const CompileOptions &options) {
-  std::string at = "{machine=" + (machine.file.empty() ? machine.name : machine.file) + "}";
-  std::string pipeline = "func.func(npu-schedule" + at + ",npu-sync)";
-  return run(module, options, [&](OpPassManager &pm) -> LogicalResult {
-    std::string error;
-    llvm::raw_string_ostream errors(error);
-    if (succeeded(parsePassPipeline(pipeline, pm, errors)))
-      return success();
-    return module.emitError() << "pipeline '" << pipeline << "': " << error;
+  NpuScheduleOptions scheduling;
+  scheduling.machine = machine.file.empty() ? machine.name : machine.file;
+  return run(module, options, [&](OpPassManager &pm) {
+    pm.addNestedPass<func::FuncOp>(createNpuSchedule(scheduling));
+    pm.addNestedPass<func::FuncOp>(createNpuSync());
   });
 }
 
 FailureOr<Program> emit(ModuleOp module, const Machine &machine, const CompileOptions &options) {
-#if __has_include("compiler/emit/Emit.h")
   FailureOr<Program> program = emitProgram(module, machine);
   if (succeeded(program) && !options.precision.empty())
     program->precision = options.precision;
   return program;
-#else
-  (void)machine, (void)options;
-  return module.emitError("programs cannot be emitted yet"), failure();
-#endif
 }
 
 FailureOr<Program> compile(ModuleOp module, const Machine &machine, const CompileOptions &options) {

@@ -3,6 +3,7 @@
 #include "compiler/driver/Driver.h"
 #include "compiler/driver/Compiler.h"
 #include "compiler/driver/Diagnostics.h"
+#include "compiler/driver/Layers.h"
 #include "compiler/driver/Phases.h"
 #include "compiler/driver/Prepare.h"
 #include "compiler/driver/Registration.h"
@@ -102,6 +103,7 @@ ExitStatus Run::compileModel() {
   module = importGraph(prepared.model, context);
   if (!module)
     return failed();
+  restoreLayers(*module, prepared.network, prepared.model.graph);
   phases.finish("import");
 
   DefaultTimingManager timing;

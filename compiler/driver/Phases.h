@@ -11,16 +11,16 @@ double cpuSeconds();
 /// Adds up CPU time by phase, and says it on stderr when verbose.
 class Phases {
 public:
-  explicit Phases(bool verbose) : verbose(verbose), last(cpuSeconds()) {}
+  explicit Phases(bool verbose) : verbose(verbose) {}
 
-  /// The time since the previous call (or the start) belongs to `phase`.
+  /// The time since the previous call (or the start of the process) belongs to `phase`.
   double finish(llvm::StringRef phase);
   /// CPU seconds until the last finish().
   double total() const { return sum; }
 
 private:
   bool verbose;
-  double last, sum = 0;
+  double last = 0, sum = 0;
 };
 
 /// "simulate  42 %" on a terminal's last line; nothing where stderr is no terminal.
