@@ -318,7 +318,17 @@ TEST_CASE("simulate: resident weights load in no time", "[systemc]") {
   CHECK(cold.cycles > 1000);
   CHECK(warm.cycles < 50);
   CHECK(warm.residentBytes == 1 << 16);
+  CHECK(warm.residentLoadCycles > (1 << 16) / 52);
   CHECK(warm.actions[Action::DramReadByte] == 0);
+  Machine small = machine();
+  small.scratchpad.bytes = 1 << 20;
+  b.p.spmBytes = 1 << 16;
+  CHECK(static_cast<bool>(simulate(b.p, small, {}, options)));
+  small.scratchpad.bytes = (1 << 16) - 64;
+  b.p.spmBytes = 64;
+  llvm::Expected<SimulationResult> tight = simulate(b.p, small, {}, options);
+  CHECK(!tight);
+  llvm::consumeError(tight.takeError());
 }
 
 TEST_CASE("simulate: data does not change the time", "[systemc]") {
