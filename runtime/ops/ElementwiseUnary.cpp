@@ -215,7 +215,12 @@ Expected<Tensors> shrink(const Node &node, ArrayRef<Tensor> inputs) {
   if (!dispatchNumeric(out.type(), [&](auto tag) {
         using T = decltype(tag);
         mapUnary<T, T>(inputs[0], out, [=](T x) {
-          return x < -lambda ? T(x + bias) : x > lambda ? T(x - bias) : T(0);
+          if constexpr (std::is_integral_v<T>) {
+            double y = static_cast<double>(x);
+            return y < -lambda ? saturate<T>(y + bias) : y > lambda ? saturate<T>(y - bias) : T(0);
+          } else {
+            return x < -lambda ? T(x + bias) : x > lambda ? T(x - bias) : T(0);
+          }
         });
       }))
     return unsupportedType(out.type());

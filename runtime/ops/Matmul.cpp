@@ -195,7 +195,7 @@ Expected<Tensors> gemm(const Node &node, ArrayRef<Tensor> inputs) {
           else
             llvm::consumeError(plan.takeError()); // gemmShape has checked
           for (int64_t i = 0; alpha != 1 && i < out.size(); ++i)
-            y[i] = static_cast<T>(y[i] * alpha);
+            y[i] = saturate<T>(static_cast<double>(y[i]) * alpha);
         }
         if (!biased)
           return;
@@ -204,7 +204,13 @@ Expected<Tensors> gemm(const Node &node, ArrayRef<Tensor> inputs) {
         walk.rows([&](const int64_t *offset, int64_t first) {
           for (int64_t i = 0; i < walk.rowLength(); ++i) {
             T term = c[offset[0] + i * walk.innerStride(0)];
-            y[first + i] += beta == 1 ? term : static_cast<T>(beta * term);
+            if constexpr (std::is_integral_v<T>)
+              y[first + i] = static_cast<T>(
+                  static_cast<uint64_t>(y[first + i]) +
+                  static_cast<uint64_t>(beta == 1 ? term
+                                                  : saturate<T>(beta * static_cast<double>(term))));
+            else
+              y[first + i] += beta == 1 ? term : static_cast<T>(beta * term);
           }
         });
       }))

@@ -42,10 +42,32 @@ Expected<ReducePlan> planReduce(const Node &node, ArrayRef<int64_t> dims,
 
 // A reduction starts at start(), takes elements by step(), joins partial results
 // by merge(), and ends with finish(value, count). A is the accumulator's type.
+template <typename A> A wrapAdd(A a, A b) {
+  if constexpr (std::is_integral_v<A>)
+    return static_cast<A>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else
+    return a + b;
+}
+template <typename A> A wrapMul(A a, A b) {
+  if constexpr (std::is_integral_v<A>)
+    return static_cast<A>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+  else
+    return a * b;
+}
+/// A function of floats on integers too; what no integer can hold saturates.
+template <typename A, typename F> A throughFloat(A x, F f) {
+  if constexpr (std::is_integral_v<A>) {
+    double y = std::trunc(f(static_cast<double>(x)));
+    return saturate<A>(y);
+  } else {
+    return f(x);
+  }
+}
+
 struct Sum {
   template <typename A> static A start() { return 0; }
-  template <typename A> static A step(A acc, A x) { return acc + x; }
-  template <typename A> static A merge(A a, A b) { return a + b; }
+  template <typename A> static A step(A acc, A x) { return wrapAdd(acc, x); }
+  template <typename A> static A merge(A a, A b) { return wrapAdd(a, b); }
   template <typename A> static A finish(A acc, int64_t) { return acc; }
 };
 struct Mean : Sum {
@@ -54,25 +76,27 @@ struct Mean : Sum {
   }
 };
 struct SumSquare : Sum {
-  template <typename A> static A step(A acc, A x) { return acc + x * x; }
+  template <typename A> static A step(A acc, A x) { return wrapAdd(acc, wrapMul(x, x)); }
 };
 struct L1 : Sum {
-  template <typename A> static A step(A acc, A x) { return acc + (x < 0 ? -x : x); }
+  template <typename A> static A step(A acc, A x) {
+    return wrapAdd(acc, x < 0 ? wrapMul(x, A(-1)) : x);
+  }
 };
 struct L2 : SumSquare {
   template <typename A> static A finish(A acc, int64_t) {
-    return static_cast<A>(std::sqrt(std::conditional_t<std::is_integral_v<A>, double, A>(acc)));
+    return throughFloat(acc, [](auto x) { return std::sqrt(x); });
   }
 };
 struct LogSum : Sum {
   template <typename A> static A finish(A acc, int64_t) {
-    return static_cast<A>(std::log(std::conditional_t<std::is_integral_v<A>, double, A>(acc)));
+    return throughFloat(acc, [](auto x) { return std::log(x); });
   }
 };
 struct Prod {
   template <typename A> static A start() { return 1; }
-  template <typename A> static A step(A acc, A x) { return acc * x; }
-  template <typename A> static A merge(A a, A b) { return a * b; }
+  template <typename A> static A step(A acc, A x) { return wrapMul(acc, x); }
+  template <typename A> static A merge(A a, A b) { return wrapMul(a, b); }
   template <typename A> static A finish(A acc, int64_t) { return acc; }
 };
 struct Max {
@@ -94,8 +118,8 @@ struct Min {
   template <typename A> static A finish(A acc, int64_t) { return acc; }
 };
 
-/// Accumulators: floats as they are; integers as uint64 for what may overflow,
-/// which wraps, else as themselves.
+/// Accumulators: floats as they are; integers as int64, which wraps, for what may
+/// overflow, else as themselves.
 template <typename T, typename Op>
 using Accumulator = std::conditional_t<
     std::is_floating_point_v<T>, T,

@@ -250,11 +250,15 @@ void extrapolate(Tensor &out, const Axis &a, ArrayRef<bool> outside, double valu
   int64_t inner = product(out.shape().drop_front(a.axis + 1));
   dispatchNumeric(out.type(), [&](auto tag) {
     using T = decltype(tag);
-    T *to = out.mutableValues<T>().data();
+    T *to = out.mutableValues<T>().data(), fill;
+    if constexpr (std::is_integral_v<T>)
+      fill = saturate<T>(value);
+    else
+      fill = static_cast<T>(value);
     for (int64_t o = 0; o < outer; ++o)
       for (int64_t k = 0; k < a.out; ++k)
         if (outside[k])
-          std::fill_n(to + (o * a.out + k) * inner, inner, static_cast<T>(value));
+          std::fill_n(to + (o * a.out + k) * inner, inner, fill);
   });
 }
 

@@ -191,10 +191,16 @@ template <typename T> void combineInto(T &target, T value, Combine mode) {
     target = value;
     break;
   case Combine::Add:
-    target = static_cast<T>(target + value);
+    if constexpr (std::is_integral_v<T>) // wraps
+      target = static_cast<T>(static_cast<uint64_t>(target) + static_cast<uint64_t>(value));
+    else
+      target += value;
     break;
   case Combine::Mul:
-    target = static_cast<T>(target * value);
+    if constexpr (std::is_integral_v<T>)
+      target = static_cast<T>(static_cast<uint64_t>(target) * static_cast<uint64_t>(value));
+    else
+      target *= value;
     break;
   case Combine::Max:
     target = std::max(target, value);
@@ -218,7 +224,7 @@ Expected<Tensors> scatterInto(const Tensor &data, const Tensor &updates, Combine
     using T = decltype(tag);
     const T *from = updates.values<T>().data();
     T *to = out.mutableValues<T>().data();
-    forEach([&](int64_t position, int64_t i) { 
+    forEach([&](int64_t position, int64_t i) {
       if constexpr (std::is_arithmetic_v<T>)
         combineInto(to[position], from[i], mode);
       else
