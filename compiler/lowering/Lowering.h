@@ -118,6 +118,7 @@ struct Lowering {
 
 /// nullptr where the operator has no lowering.
 const Lowering *findLowering(llvm::StringRef domain, llvm::StringRef op);
+llvm::ArrayRef<const Lowering *> allLowerings();
 
 // Each family file defines one of these; Registry.cpp lists them.
 llvm::ArrayRef<Lowering> convolutionLowerings();
@@ -132,5 +133,6 @@ llvm::ArrayRef<Lowering> viewLowerings();
 llvm::ArrayRef<Lowering> moveLowerings();
 llvm::ArrayRef<Lowering> resizeLowerings();
 llvm::ArrayRef<Lowering> quantizationLowerings();
+llvm::ArrayRef<Lowering> recurrentLowerings();
 
 } // namespace npucc::lowering

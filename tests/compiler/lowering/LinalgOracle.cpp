@@ -161,6 +161,10 @@ llvm::Error Oracle::open(func::FuncOp function) {
                                      returned.getOperandTypes()));
   function.setResAttrsAttr({});
   function.setArgAttrsAttr({});
+  // Weights may be mapped from the file: nothing is computed in place of an argument.
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    function.setArgAttr(i, "bufferization.writable",
+                        BoolAttr::get(function.getContext(), false));
   function->setAttr("llvm.emit_c_interface", UnitAttr::get(function.getContext()));
   for (Type type : returned.getOperandTypes())
     resultTypes.push_back({cast<RankedTensorType>(type),
