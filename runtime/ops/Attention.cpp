@@ -192,7 +192,8 @@ Error rotate(Tensor &x, const Tensor &cosine, const Tensor &sine, int64_t rotary
           return fail("position " + Twine(p) + " is out of range for " + text(cosine.shape()));
         const float *cp = c.data() + p * cosine.shape()[1], *sp = z.data() + p * cosine.shape()[1];
         for (int64_t k = 0; k < half; ++k) {
-          float &first = to[interleaved ? 2 * k : k], &second = to[interleaved ? 2 * k + 1 : k + half];
+          float &first = to[interleaved ? 2 * k : k],
+                &second = to[interleaved ? 2 * k + 1 : k + half];
           float a = first, e = second;
           first = a * cp[k] - e * sp[k];
           second = a * sp[k] + e * cp[k];
@@ -260,8 +261,8 @@ Expected<Tensors> attention(const Node &node, ArrayRef<Tensor> inputs) {
   std::vector<int64_t> used(k.shape()[0], past);
   NPUCC_TAKE(keys, append(pastK, k, used, past + k.shape()[2]));
   NPUCC_TAKE(values, append(pastV, v, used, past + v.shape()[2]));
-  NPUCC_TAKE(mask, MaskReader::make(optional(inputs, 3), {q.shape()[0], q.shape()[1],
-                                                          q.shape()[2], keys.shape()[2]}));
+  NPUCC_TAKE(mask, MaskReader::make(optional(inputs, 3),
+                                    {q.shape()[0], q.shape()[1], q.shape()[2], keys.shape()[2]}));
   bool causal = node.getInt("is_causal", 0) != 0;
   NPUCC_TAKE(y, attend(q, keys, values, scaleOf(node, q), node.getFloat("softcap", 0),
                        [&](int64_t n, int64_t h, int64_t i, int64_t j) {
@@ -306,8 +307,8 @@ Expected<Tensors> multiHead(const Node &node, ArrayRef<Tensor> inputs) {
   std::vector<int64_t> used(k.shape()[0], past);
   NPUCC_TAKE(keys, append(pastK, k, used, past + k.shape()[2]));
   NPUCC_TAKE(values, append(pastV, v, used, past + v.shape()[2]));
-  NPUCC_TAKE(mask, MaskReader::make(optional(inputs, 5), {q.shape()[0], q.shape()[1],
-                                                          q.shape()[2], keys.shape()[2]}));
+  NPUCC_TAKE(mask, MaskReader::make(optional(inputs, 5),
+                                    {q.shape()[0], q.shape()[1], q.shape()[2], keys.shape()[2]}));
   bool causal = node.getInt("unidirectional", 0) != 0;
   NPUCC_TAKE(y, attend(q, keys, values, scaleOf(node, q), 0,
                        [&](int64_t n, int64_t h, int64_t i, int64_t j) {
@@ -328,7 +329,8 @@ Expected<Tensors> multiHead(const Node &node, ArrayRef<Tensor> inputs) {
 Expected<std::array<Tensor, 3>> unpack(const Tensor &packed, int64_t heads, int64_t groups) {
   if (packed.rank() != 3 || packed.shape()[2] % (heads + 2 * groups))
     return fail("packed input " + text(packed.shape()) + " does not divide into heads");
-  int64_t d = packed.shape()[2] / (heads + 2 * groups), rows = packed.shape()[0] * packed.shape()[1];
+  int64_t d = packed.shape()[2] / (heads + 2 * groups),
+          rows = packed.shape()[0] * packed.shape()[1];
   std::array<Tensor, 3> parts;
   int64_t offset = 0;
   for (size_t i = 0; i < 3; ++i) {
@@ -475,8 +477,7 @@ llvm::ArrayRef<OpInfo> attentionOps() {
       {"", "Attention", 23, inferAttention, widened<attention>, attentionMacs},
       {"", "RotaryEmbedding", 23, sameAsFirst, widened<rotary>},
       {"com.microsoft", "RotaryEmbedding", 1, sameAsFirst, widened<rotary>},
-      {"com.microsoft", "MultiHeadAttention", 1, inferAttention, widened<multiHead>,
-       attentionMacs},
+      {"com.microsoft", "MultiHeadAttention", 1, inferAttention, widened<multiHead>, attentionMacs},
       {"com.microsoft", "GroupQueryAttention", 1, inferAttention, widened<groupQuery>,
        attentionMacs},
   };

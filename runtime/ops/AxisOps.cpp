@@ -29,8 +29,7 @@ template <typename F> void forLines(const AxisView &v, F &&f) {
 
 enum class Soft { Plain, Log, Hard };
 
-template <Soft Mode, typename T>
-void softLine(const T *x, T *y, int64_t n, int64_t step) {
+template <Soft Mode, typename T> void softLine(const T *x, T *y, int64_t n, int64_t step) {
   T most = x[0];
   int64_t place = 0;
   for (int64_t i = 1; i < n; ++i)
@@ -64,9 +63,8 @@ template <Soft Mode> Expected<Tensors> softmax(const Node &node, ArrayRef<Tensor
         using T = decltype(tag);
         const T *from = x.values<T>().data();
         T *to = out.mutableValues<T>().data();
-        forLines(view, [&](int64_t i) {
-          softLine<Mode, T>(from + i, to + i, view.length, view.inner);
-        });
+        forLines(view,
+                 [&](int64_t i) { softLine<Mode, T>(from + i, to + i, view.length, view.inner); });
       }))
     return unsupportedType(x.type());
   return one(out);

@@ -74,8 +74,8 @@ Error inferScan(InferContext &c) {
   int64_t length = -1;
   std::vector<int64_t> axesIn = c.node.getInts("scan_input_axes");
   if (auto dims = dimsOf(c, states)) {
-    NPUCC_TAKE(axis, normalizeAxis(axesIn.empty() ? 0 : axesIn[0],
-                                   static_cast<int64_t>(dims->size())));
+    NPUCC_TAKE(axis,
+               normalizeAxis(axesIn.empty() ? 0 : axesIn[0], static_cast<int64_t>(dims->size())));
     length = (*dims)[axis];
   }
   std::vector<int64_t> axesOut = c.node.getInts("scan_output_axes");

@@ -106,8 +106,7 @@ Expected<Tensors> conv(const Node &node, ArrayRef<Tensor> inputs) {
   if (!dispatchFloat(x.type(), [&](auto tag) {
         using T = decltype(tag);
         convolve<T>(conv, x.values<T>().data(), weights.values<T>().data(),
-                    biased ? inputs[2].values<T>().data() : nullptr,
-                    out.mutableValues<T>().data());
+                    biased ? inputs[2].values<T>().data() : nullptr, out.mutableValues<T>().data());
       }))
     return unsupportedType(x.type());
   return one(out);
@@ -198,8 +197,7 @@ Expected<Transposed> transposedConvolution(const Node &node, ArrayRef<int64_t> x
 
 /// Adds columns [channel * taps + tap][position] back to the positions that unfold
 /// would read.
-template <typename T>
-void fold(const Window &w, const T *columns, int64_t channels, T *output) {
+template <typename T> void fold(const Window &w, const T *columns, int64_t channels, T *output) {
   int64_t taps = w.kernelSize(), positions = w.outSize(), size = w.inSize();
   forTapRows(w, [&](int64_t tap, int64_t start, int64_t base, int64_t lo, int64_t hi, int64_t sx) {
     for (int64_t c = 0; c < channels; ++c) {
@@ -228,8 +226,8 @@ Expected<Tensors> convTranspose(const Node &node, ArrayRef<Tensor> inputs) {
   int64_t channels = t.channels / t.groups, outputs = t.outputs / t.groups;
   // Channels are folded a few at a time, so that the columns stay small.
   int64_t taps = t.window.kernelSize();
-  int64_t chunk = std::clamp<int64_t>((int64_t(8) << 20) / std::max<int64_t>(1, taps * positions),
-                                      1, outputs);
+  int64_t chunk =
+      std::clamp<int64_t>((int64_t(8) << 20) / std::max<int64_t>(1, taps * positions), 1, outputs);
   NPUCC_TAKE(scratch, allocate(x.type(), {chunk * taps, positions}));
   if (!dispatchFloat(x.type(), [&](auto tag) {
         using T = decltype(tag);
@@ -293,7 +291,7 @@ llvm::ArrayRef<OpInfo> floatConvolutionOps() {
 } // namespace npucc::ops
 
 llvm::ArrayRef<npucc::OpInfo> npucc::convolutionOps() {
-  static const std::vector<OpInfo> all = ops::join(
-      {ops::floatConvolutionOps(), ops::integerConvolutionOps(), ops::poolingOps()});
+  static const std::vector<OpInfo> all =
+      ops::join({ops::floatConvolutionOps(), ops::integerConvolutionOps(), ops::poolingOps()});
   return all;
 }

@@ -73,8 +73,8 @@ Expected<Tensors> nonMaxSuppression(const Node &node, ArrayRef<Tensor> inputs) {
       }
     }
   }
-  return one(Tensor::of<int64_t>(ElementType::Int64, {static_cast<int64_t>(found.size()) / 3, 3},
-                                 found));
+  return one(
+      Tensor::of<int64_t>(ElementType::Int64, {static_cast<int64_t>(found.size()) / 3, 3}, found));
 }
 Error inferNonMaxSuppression(InferContext &c) {
   NPUCC_TRY(require(c, 2));

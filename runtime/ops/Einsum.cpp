@@ -81,7 +81,8 @@ Expected<Equation> parse(const Node &node, ArrayRef<int64_t> ranks) {
   }
   for (size_t i = 0; i < result.result.size(); ++i) {
     char c = result.result[i];
-    bool known = llvm::any_of(result.terms, [&](const Labels &t) { return llvm::is_contained(t, c); });
+    bool known =
+        llvm::any_of(result.terms, [&](const Labels &t) { return llvm::is_contained(t, c); });
     if (!known || result.result.find(c, i + 1) != std::string::npos)
       return fail("equation '" + text + "' has a result that does not follow from its terms");
   }
@@ -178,9 +179,9 @@ Expected<Operand> contract(const Operand &a, const Operand &b, const Labels &kee
   NPUCC_TAKE(right, reduced(b, keep + a.labels, sizes));
   Labels batch, sum, onlyLeft, onlyRight;
   for (char c : left.labels)
-    (!llvm::is_contained(right.labels, c)  ? onlyLeft
-     : llvm::is_contained(keep, c) ? batch
-                                   : sum)
+    (!llvm::is_contained(right.labels, c) ? onlyLeft
+     : llvm::is_contained(keep, c)        ? batch
+                                          : sum)
         .push_back(c);
   for (char c : right.labels)
     if (!llvm::is_contained(left.labels, c))

@@ -41,9 +41,9 @@ NPUCC_FUNCTION(Softsign, x / (T(1) + std::abs(x)))
 NPUCC_FUNCTION(HardSwish, x *std::max(T(0), std::min(T(1), x / T(6) + T(0.5))))
 NPUCC_FUNCTION(Mish, x *std::tanh(Softplus()(x)))
 NPUCC_FUNCTION(GeluErf, T(0.5) * x * (T(1) + std::erf(x * T(0.70710678118654752440))))
-NPUCC_FUNCTION(GeluTanh, T(0.5) * x *
-                             (T(1) + std::tanh(T(0.79788456080286535588) *
-                                               (x + T(0.044715) * x * x * x))))
+NPUCC_FUNCTION(GeluTanh,
+               T(0.5) * x *
+                   (T(1) + std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x))))
 NPUCC_FUNCTION(Relu, x > T(0) || x != x ? x : T(0))
 NPUCC_FUNCTION(Sign, (x > T(0)) - (x < T(0)))
 NPUCC_FUNCTION(BitwiseNot, ~x)
@@ -123,9 +123,8 @@ Expected<Tensors> logicalNot(const Node &, ArrayRef<Tensor> inputs) {
 template <typename Op> Expected<Tensors> testFloat(ArrayRef<Tensor> inputs, Op op) {
   NPUCC_TRY(require(inputs, 1));
   NPUCC_TAKE(out, allocate(ElementType::Bool, inputs[0].shape()));
-  if (!dispatchFloat(inputs[0].type(), [&](auto tag) {
-        mapUnary<uint8_t, decltype(tag)>(inputs[0], out, op);
-      }))
+  if (!dispatchFloat(inputs[0].type(),
+                     [&](auto tag) { mapUnary<uint8_t, decltype(tag)>(inputs[0], out, op); }))
     return unsupportedType(inputs[0].type());
   return one(out);
 }
@@ -134,9 +133,8 @@ Expected<Tensors> isNan(const Node &, ArrayRef<Tensor> inputs) {
 }
 Expected<Tensors> isInf(const Node &node, ArrayRef<Tensor> inputs) {
   bool positive = node.getInt("detect_positive", 1), negative = node.getInt("detect_negative", 1);
-  return testFloat(inputs, [=](auto x) {
-    return uint8_t(std::isinf(x) && (x > 0 ? positive : negative));
-  });
+  return testFloat(inputs,
+                   [=](auto x) { return uint8_t(std::isinf(x) && (x > 0 ? positive : negative)); });
 }
 
 Expected<Tensors> leakyRelu(const Node &node, ArrayRef<Tensor> inputs) {
@@ -145,15 +143,13 @@ Expected<Tensors> leakyRelu(const Node &node, ArrayRef<Tensor> inputs) {
 }
 Expected<Tensors> elu(const Node &node, ArrayRef<Tensor> inputs) {
   float alpha = node.getFloat("alpha", 1.0f);
-  return mapFloat(inputs,
-                  [=](auto x) -> decltype(x) { return x < 0 ? alpha * std::expm1(x) : x; });
+  return mapFloat(inputs, [=](auto x) -> decltype(x) { return x < 0 ? alpha * std::expm1(x) : x; });
 }
 Expected<Tensors> selu(const Node &node, ArrayRef<Tensor> inputs) {
   float alpha = node.getFloat("alpha", 1.67326319217681884765625f);
   float gamma = node.getFloat("gamma", 1.05070102214813232421875f);
-  return mapFloat(inputs, [=](auto x) -> decltype(x) {
-    return gamma * (x > 0 ? x : alpha * std::expm1(x));
-  });
+  return mapFloat(
+      inputs, [=](auto x) -> decltype(x) { return gamma * (x > 0 ? x : alpha * std::expm1(x)); });
 }
 Expected<Tensors> celu(const Node &node, ArrayRef<Tensor> inputs) {
   float alpha = node.getFloat("alpha", 1.0f);

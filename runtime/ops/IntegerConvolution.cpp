@@ -23,15 +23,15 @@ void convolve(const Convolution &conv, const int16_t *x, const int16_t *weights,
     const int16_t *input = x + g * inGroup, *kernels = weights + g * outputs * depth;
     if (conv.groupChannels() == 1 && outputs <= 4) { // depthwise
       std::fill_n(acc, outputs * positions, 0);
-      forTapRows(w, [&](int64_t tap, int64_t start, int64_t base, int64_t lo, int64_t hi,
-                        int64_t sx) {
-        for (int64_t m = 0; m < outputs; ++m) {
-          int32_t weight = kernels[m * depth + tap];
-          int32_t *row = acc + m * positions + start;
-          for (int64_t o = lo; o < hi; ++o)
-            row[o] += weight * input[base + o * sx];
-        }
-      });
+      forTapRows(w,
+                 [&](int64_t tap, int64_t start, int64_t base, int64_t lo, int64_t hi, int64_t sx) {
+                   for (int64_t m = 0; m < outputs; ++m) {
+                     int32_t weight = kernels[m * depth + tap];
+                     int32_t *row = acc + m * positions + start;
+                     for (int64_t o = lo; o < hi; ++o)
+                       row[o] += weight * input[base + o * sx];
+                   }
+                 });
       continue;
     }
     for (int64_t first = 0; first < positions; first += block) {

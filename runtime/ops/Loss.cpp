@@ -46,8 +46,7 @@ Expected<Tensor> negativeLogLikelihood(const Node &node, const Tensor &x, const 
         for (int64_t i = 0; i < target.size(); ++i) {
           int64_t k = target.asInt(i);
           T w = ignores && k == ignored ? T(0) : weight.defined() ? weight.values<T>()[k] : T(1);
-          T loss = w == 0 ? T(0)
-                          : -w * x.values<T>()[(i / inner * c + k) * inner + i % inner];
+          T loss = w == 0 ? T(0) : -w * x.values<T>()[(i / inner * c + k) * inner + i % inner];
           sum += loss;
           weights += w;
           if (reduction == "none")

@@ -9,8 +9,8 @@ namespace npucc::ops {
 /// operands are rows or columns that vanish from the result.
 struct MatmulPlan {
   int64_t rows, depth, columns;
-  Shape out;                           ///< result shape
-  std::vector<int64_t> left, right;    ///< matrix number per batch entry
+  Shape out;                        ///< result shape
+  std::vector<int64_t> left, right; ///< matrix number per batch entry
 };
 
 Expected<Shape> matmulShape(ArrayRef<int64_t> a, ArrayRef<int64_t> b);

@@ -112,10 +112,14 @@ struct NBits {
   int64_t depth, columns, bits, block, blocks, blob;
 };
 Expected<NBits> nBits(const Node &node) {
-  NBits n{node.getInt("K", 0), node.getInt("N", 0), node.getInt("bits", 4),
-          node.getInt("block_size", 0), 0, 0};
-  if (n.depth < 1 || n.columns < 1 || n.depth > (1 << 30) || n.columns > (1 << 30) ||
-      n.block < 1 || n.block > (1 << 30) || n.bits < 2 || n.bits > 8)
+  NBits n{node.getInt("K", 0),
+          node.getInt("N", 0),
+          node.getInt("bits", 4),
+          node.getInt("block_size", 0),
+          0,
+          0};
+  if (n.depth < 1 || n.columns < 1 || n.depth > (1 << 30) || n.columns > (1 << 30) || n.block < 1 ||
+      n.block > (1 << 30) || n.bits < 2 || n.bits > 8)
     return fail("K, N, bits or block_size is out of range");
   n.blocks = (n.depth + n.block - 1) / n.block;
   n.blob = (n.block * n.bits + 7) / 8;

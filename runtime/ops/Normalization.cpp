@@ -61,7 +61,8 @@ Expected<Tensors> batchNormalization(const Node &node, ArrayRef<Tensor> inputs) 
         for (int64_t p = 0; p < planes; ++p, from += inner, to += inner) {
           int64_t c = p % channels;
           T factor = static_cast<T>(scale[c] / std::sqrt(variance[c] + epsilon));
-          T offset = static_cast<T>(bias[c] - mean[c] * (scale[c] / std::sqrt(variance[c] + epsilon)));
+          T offset =
+              static_cast<T>(bias[c] - mean[c] * (scale[c] / std::sqrt(variance[c] + epsilon)));
           for (int64_t i = 0; i < inner; ++i)
             to[i] = from[i] * factor + offset;
         }

@@ -88,8 +88,8 @@ Expected<Tensors> maxPoolKernel(const Node &node, ArrayRef<Tensor> inputs) {
   int64_t planes = x.shape()[0] * x.shape()[1];
   if (!dispatchNumeric(x.type(), [&](auto tag) {
         using T = decltype(tag);
-        maxPool<T>(window, x.values<T>().data(), planes, out.mutableValues<T>().data(),
-                   index, node.getInt("storage_order", 0) != 0);
+        maxPool<T>(window, x.values<T>().data(), planes, out.mutableValues<T>().data(), index,
+                   node.getInt("storage_order", 0) != 0);
       }))
     return unsupportedType(x.type());
   return results;
@@ -124,11 +124,11 @@ Expected<Tensors> averagePool(const Node &node, ArrayRef<Tensor> inputs) {
         T *target = out.mutableValues<T>().data();
         const T *source = x.values<T>().data();
         for (int64_t plane = 0; plane < planes; ++plane) {
-          forTapRows(window, [&](int64_t, int64_t start, int64_t base, int64_t lo, int64_t hi,
-                                 int64_t sx) {
-            for (int64_t o = lo; o < hi; ++o)
-              target[start + o] += source[base + o * sx];
-          });
+          forTapRows(window,
+                     [&](int64_t, int64_t start, int64_t base, int64_t lo, int64_t hi, int64_t sx) {
+                       for (int64_t o = lo; o < hi; ++o)
+                         target[start + o] += source[base + o * sx];
+                     });
           for (size_t o = 0; o < counts.size(); ++o)
             target[o] = counts[o] ? target[o] / static_cast<T>(counts[o]) : T(0);
           source += inSize;
@@ -154,11 +154,11 @@ Expected<Tensors> lpPool(const Node &node, ArrayRef<Tensor> inputs) {
         T *target = out.mutableValues<T>().data();
         const T *source = x.values<T>().data();
         for (int64_t plane = 0; plane < planes; ++plane) {
-          forTapRows(window, [&](int64_t, int64_t start, int64_t base, int64_t lo, int64_t hi,
-                                 int64_t sx) {
-            for (int64_t o = lo; o < hi; ++o)
-              target[start + o] += std::pow(std::abs(source[base + o * sx]), T(p));
-          });
+          forTapRows(window,
+                     [&](int64_t, int64_t start, int64_t base, int64_t lo, int64_t hi, int64_t sx) {
+                       for (int64_t o = lo; o < hi; ++o)
+                         target[start + o] += std::pow(std::abs(source[base + o * sx]), T(p));
+                     });
           for (int64_t o = 0; o < outSize; ++o)
             target[o] = std::pow(target[o], T(1) / T(p));
           source += inSize;

@@ -119,8 +119,8 @@ void quantizeRun(const float *x, T *y, int64_t n, const float *scale, const floa
 Expected<Tensors> quantize(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 2));
   NPUCC_TAKE(layout, scaleLayout(node, inputs[0].shape(), inputs[1].shape()));
-  NPUCC_TAKE(type, quantizedType(node, present(inputs, 2) ? inputs[2].type()
-                                                          : ElementType::Undefined));
+  NPUCC_TAKE(type,
+             quantizedType(node, present(inputs, 2) ? inputs[2].type() : ElementType::Undefined));
   Tensor x = as(inputs[0], ElementType::Float32), scale = as(inputs[1], ElementType::Float32);
   const float *from = x.values<float>().data(), *factor = scale.values<float>().data();
   NPUCC_TAKE(zero, zerosFor(inputs, scale));

@@ -67,8 +67,8 @@ static void requantizeTo(const int32_t *acc, int64_t count, float multiplier, in
   }
 }
 
-void requantize(const int32_t *acc, int64_t count, float multiplier, int32_t zero,
-                ElementType type, uint8_t *out) {
+void requantize(const int32_t *acc, int64_t count, float multiplier, int32_t zero, ElementType type,
+                uint8_t *out) {
   if (type == ElementType::Int8)
     requantizeTo(acc, count, multiplier, zero, reinterpret_cast<int8_t *>(out));
   else

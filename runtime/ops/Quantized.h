@@ -20,7 +20,7 @@ Expected<std::vector<int16_t>> centred(const Tensor &x, ArrayRef<int32_t> zero, 
 
 /// y = saturate(round_half_even(acc * multiplier) + zero). The multiplier
 /// sx * sw / sy and the product are fp32, as ONNX Runtime computes them.
-void requantize(const int32_t *acc, int64_t count, float multiplier, int32_t zero,
-                ElementType type, uint8_t *out);
+void requantize(const int32_t *acc, int64_t count, float multiplier, int32_t zero, ElementType type,
+                uint8_t *out);
 
 } // namespace npucc::ops

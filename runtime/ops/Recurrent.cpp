@@ -60,10 +60,12 @@ Expected<std::vector<Activation>> activations(const Node &node, ArrayRef<const c
   static const struct {
     const char *name;
     float alpha, beta;
-  } known[] = {{"sigmoid", 0, 0},          {"tanh", 0, 0},      {"relu", 0, 0},
-               {"affine", 1, 0},           {"leakyrelu", 0.01f, 0}, {"thresholdedrelu", 1, 0},
-               {"scaledtanh", 1, 1},       {"hardsigmoid", 0.2f, 0.5f}, {"elu", 1, 0},
-               {"softsign", 0, 0},         {"softplus", 0, 0}};
+  } known[] = {{"sigmoid", 0, 0},       {"tanh", 0, 0},
+               {"relu", 0, 0},          {"affine", 1, 0},
+               {"leakyrelu", 0.01f, 0}, {"thresholdedrelu", 1, 0},
+               {"scaledtanh", 1, 1},    {"hardsigmoid", 0.2f, 0.5f},
+               {"elu", 1, 0},           {"softsign", 0, 0},
+               {"softplus", 0, 0}};
   std::vector<std::string> names;
   auto it = node.attributes.find("activations");
   if (it != node.attributes.end())
@@ -180,8 +182,8 @@ template <Cell Kind, typename T> struct Runner {
     constexpr int64_t G = gates(Kind);
     int64_t H = n.hidden, B = n.batch;
     bool backwards = n.reverseOnly || d == 1;
-    ArrayRef<Activation> f = functions.slice(d * functions.size() / n.directions,
-                                             functions.size() / n.directions);
+    ArrayRef<Activation> f =
+        functions.slice(d * functions.size() / n.directions, functions.size() / n.directions);
     bool resetAfter = Kind == Cell::Gru && node.getInt("linear_before_reset", 0) != 0;
     bool coupled = Kind == Cell::Lstm && node.getInt("input_forget", 0) != 0;
 
@@ -264,8 +266,8 @@ template <Cell Kind, typename T> struct Runner {
     }
     if (!resetAfter) {
       Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>> product(candidate.data(), H);
-      product.noalias() = r.bottomRows(H) * Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(
-                                                gated.data(), H);
+      product.noalias() =
+          r.bottomRows(H) * Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>>(gated.data(), H);
     }
     for (int64_t k = 0; k < H; ++k) {
       T next = f[1](clipped(in[2 * H + k] + candidate[k]));

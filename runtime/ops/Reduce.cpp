@@ -123,8 +123,7 @@ struct Min {
 template <typename T, typename Op>
 using Accumulator = std::conditional_t<
     std::is_floating_point_v<T>, T,
-    std::conditional_t<std::is_base_of_v<Sum, Op> || std::is_base_of_v<Prod, Op>,
-                       int64_t, T>>;
+    std::conditional_t<std::is_base_of_v<Sum, Op> || std::is_base_of_v<Prod, Op>, int64_t, T>>;
 
 template <typename Op, typename T, typename A> A reduceRow(const T *x, int64_t n, A acc) {
   constexpr int kLanes = 8;
@@ -160,8 +159,7 @@ void reduce(const Tensor &x, const ReducePlan &plan, Tensor &out) {
       *target = reduceRow<Op, T, A>(from + first, n, *target);
     else
       for (int64_t i = 0; i < n; ++i)
-        target[i * step] =
-            Op::template step<A>(target[i * step], static_cast<A>(from[first + i]));
+        target[i * step] = Op::template step<A>(target[i * step], static_cast<A>(from[first + i]));
   });
   T *to = out.mutableValues<T>().data();
   for (size_t i = 0; i < acc.size(); ++i)
@@ -253,6 +251,7 @@ llvm::ArrayRef<OpInfo> reduceOps() {
 } // namespace npucc::ops
 
 llvm::ArrayRef<npucc::OpInfo> npucc::reductionOps() {
-  static const std::vector<OpInfo> all = ops::join({ops::reduceOps(), ops::axisOps(), ops::lossOps()});
+  static const std::vector<OpInfo> all =
+      ops::join({ops::reduceOps(), ops::axisOps(), ops::lossOps()});
   return all;
 }

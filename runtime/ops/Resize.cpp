@@ -55,7 +55,7 @@ Expected<ResizePlan> planResize(const Node &node, ArrayRef<int64_t> dims,
       if (in <= 0)
         return fail("cannot keep the aspect ratio of " + text(dims));
       float scale = static_cast<float>((*sizes)[i]) / static_cast<float>(in);
-      shared = i == 0 ? scale
+      shared = i == 0                   ? scale
                : policy == "not_larger" ? std::min(shared, scale)
                                         : std::max(shared, scale);
     }
@@ -282,7 +282,7 @@ Expected<Tensors> resize(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TAKE(coordinates, coordinateMode(node));
   std::string mode = node.getString("mode", "nearest");
   std::string round = node.getString("nearest_mode", "round_prefer_floor");
-  Filter filter = mode == "cubic" ? Filter::Cubic
+  Filter filter = mode == "cubic"    ? Filter::Cubic
                   : mode == "linear" ? Filter::Linear
                                      : Filter::Nearest;
   if (filter == Filter::Nearest && mode != "nearest")
@@ -327,8 +327,8 @@ Expected<Tensors> resize(const Node &node, ArrayRef<Tensor> inputs) {
         return fail("scale of dimension " + Twine(a.axis) + " is too small");
       taps[k] = filterTaps(a, c, filter, antialias, cubicA, exclude);
     }
-    Expected<Tensor> next = filter == Filter::Nearest ? pickAlong(x, a, map)
-                                                      : interpolate(x, a, taps);
+    Expected<Tensor> next =
+        filter == Filter::Nearest ? pickAlong(x, a, map) : interpolate(x, a, taps);
     if (!next)
       return next.takeError();
     x = *next;
@@ -382,7 +382,7 @@ llvm::ArrayRef<OpInfo> resizeOps() {
 } // namespace npucc::ops
 
 llvm::ArrayRef<npucc::OpInfo> npucc::imageOps() {
-  static const std::vector<OpInfo> all = ops::join(
-      {ops::resizeOps(), ops::samplingOps(), ops::detectionOps(), ops::signalOps()});
+  static const std::vector<OpInfo> all =
+      ops::join({ops::resizeOps(), ops::samplingOps(), ops::detectionOps(), ops::signalOps()});
   return all;
 }

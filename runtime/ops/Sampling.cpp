@@ -74,8 +74,8 @@ struct Sampler {
     for (int k = 0; k < 4; ++k) {
       double d = std::abs(f - (k - 1));
       index[k] = tap(base + (k - 1), n);
-      weight[k] = d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1
-                         : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+      weight[k] =
+          d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
     }
     return 4;
   }
@@ -109,8 +109,7 @@ Expected<Shape> gridShape(ArrayRef<int64_t> x, ArrayRef<int64_t> grid) {
   if ((x.size() != 4 && x.size() != 5) || grid.size() != x.size())
     return fail("X " + text(x) + " and grid " + text(grid) + " must both have rank 4 or 5");
   if (grid.back() >= 0 && grid.back() != static_cast<int64_t>(x.size()) - 2)
-    return fail("the last dimension of grid " + text(grid) + " should be " +
-                Twine(x.size() - 2));
+    return fail("the last dimension of grid " + text(grid) + " should be " + Twine(x.size() - 2));
   if (x[0] >= 0 && grid[0] >= 0 && x[0] != grid[0])
     return fail("batches of X " + text(x) + " and grid " + text(grid) + " differ");
   Shape shape{x[0], x[1]};
@@ -225,14 +224,14 @@ Expected<Tensors> roiAlign(const Node &node, ArrayRef<Tensor> inputs) {
           double total = 0, peak = 0;
           bool first = true;
           for (int64_t s = 0; s < countY * countX; ++s) {
-            double y = box[1] + (static_cast<double>(o / shape[3]) +
-                                 (static_cast<double>(s / countX) + 0.5) /
-                                     static_cast<double>(countY)) *
-                                    binH;
-            double z = box[0] + (static_cast<double>(o % shape[3]) +
-                                 (static_cast<double>(s % countX) + 0.5) /
-                                     static_cast<double>(countX)) *
-                                    binW;
+            double y =
+                box[1] + (static_cast<double>(o / shape[3]) +
+                          (static_cast<double>(s / countX) + 0.5) / static_cast<double>(countY)) *
+                             binH;
+            double z =
+                box[0] + (static_cast<double>(o % shape[3]) +
+                          (static_cast<double>(s % countX) + 0.5) / static_cast<double>(countX)) *
+                             binW;
             double value = 0, highest = 0;
             if (y >= -1 && y <= static_cast<double>(height) && z >= -1 &&
                 z <= static_cast<double>(width)) {

@@ -231,8 +231,8 @@ Expected<Tensors> scatterInto(const Tensor &data, const Tensor &updates, Combine
         to[position] = from[i];
     });
   };
-  bool known = mode == Combine::None ? dispatchWidth(data.type(), run)
-                                     : dispatchNumeric(data.type(), run);
+  bool known =
+      mode == Combine::None ? dispatchWidth(data.type(), run) : dispatchNumeric(data.type(), run);
   if (!known)
     return unsupportedType(data.type());
   return one(out);
@@ -302,8 +302,8 @@ Expected<Tensors> compress(const Node &node, ArrayRef<Tensor> inputs) {
                 Twine(data.shape()[axis]));
   Node pick;
   pick.attributes["axis"].value = axis;
-  Tensor both[] = {data, Tensor::of<int64_t>(ElementType::Int64,
-                                             {static_cast<int64_t>(keep.size())}, keep)};
+  Tensor both[] = {
+      data, Tensor::of<int64_t>(ElementType::Int64, {static_cast<int64_t>(keep.size())}, keep)};
   return gather(pick, both);
 }
 Error inferCompress(InferContext &c) {
@@ -387,9 +387,9 @@ Error inferOneHot(InferContext &c) {
   }
   const Tensor *depth = c.constant(1);
   int64_t axis = 0;
-  return setShape(c, typeOf(c, 2),
-                  oneHotShape(c.node, *dims,
-                              depth && depth->size() == 1 ? depth->asInt(0) : -1, axis));
+  return setShape(
+      c, typeOf(c, 2),
+      oneHotShape(c.node, *dims, depth && depth->size() == 1 ? depth->asInt(0) : -1, axis));
 }
 
 Expected<Tensors> reverseSequence(const Node &node, ArrayRef<Tensor> inputs) {

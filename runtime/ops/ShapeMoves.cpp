@@ -104,8 +104,8 @@ Expected<Shape> concatenated(const Node &node, ArrayRef<Shape> shapes, int64_t &
       else if (result[d] < 0)
         result[d] = shape[d];
       else if (shape[d] >= 0 && shape[d] != result[d])
-        return fail("inputs " + text(shapes[0]) + " and " + text(shape) +
-                    " differ in dimension " + Twine(d));
+        return fail("inputs " + text(shapes[0]) + " and " + text(shape) + " differ in dimension " +
+                    Twine(d));
     }
   }
   return result;
@@ -213,8 +213,7 @@ Error inferSplit(InferContext &c) {
     Shape sizes = unknown(static_cast<int64_t>(c.outputs.size()));
     if (known) {
       NPUCC_TAKE(list, splitSizes(c.node, length,
-                                  given ? std::optional<ArrayRef<int64_t>>(*given)
-                                        : std::nullopt));
+                                  given ? std::optional<ArrayRef<int64_t>>(*given) : std::nullopt));
       sizes = list;
     } else if (given && given->size() == sizes.size()) {
       sizes.assign(given->begin(), given->end());
@@ -311,8 +310,8 @@ Error inferSlice(InferContext &c) {
     if (axes) // dimensions that are not sliced stay
       for (size_t d = 0; d < dims->size(); ++d)
         if (!llvm::is_contained(*axes, static_cast<int64_t>(d)) &&
-            !llvm::is_contained(*axes, static_cast<int64_t>(d) -
-                                           static_cast<int64_t>(dims->size())))
+            !llvm::is_contained(*axes,
+                                static_cast<int64_t>(d) - static_cast<int64_t>(dims->size())))
           open[d] = (*dims)[d];
     setOutput(c, 0, typeOf(c, 0), open);
     return Error::success();

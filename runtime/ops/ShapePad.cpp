@@ -26,8 +26,7 @@ Expected<Padding> planPad(ArrayRef<int64_t> dims, ArrayRef<int64_t> pads,
     list.assign(axes->begin(), axes->end());
   }
   if (pads.size() != 2 * list.size())
-    return fail("pads has " + Twine(pads.size()) + " elements, expected " +
-                Twine(2 * list.size()));
+    return fail("pads has " + Twine(pads.size()) + " elements, expected " + Twine(2 * list.size()));
   Padding plan{Shape(dims.size(), 0), Shape(dims.begin(), dims.end())};
   for (size_t i = 0; i < list.size(); ++i) {
     int64_t axis = list[i] < 0 ? list[i] + rank : list[i];
@@ -192,8 +191,7 @@ Expected<Tensors> depthToSpace(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 1));
   const Tensor &x = inputs[0];
   NPUCC_TAKE(shape, depthToSpaceShape(node, x.shape()));
-  int64_t block = node.getInt("blocksize", 1), n = x.shape()[0], h = x.shape()[2],
-          w = x.shape()[3];
+  int64_t block = node.getInt("blocksize", 1), n = x.shape()[0], h = x.shape()[2], w = x.shape()[3];
   std::string mode = node.getString("mode", "DCR");
   if (mode == "DCR")
     return rearrange(x, {n, block, block, shape[1], h, w}, {0, 3, 4, 1, 5, 2}, shape);

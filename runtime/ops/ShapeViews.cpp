@@ -50,8 +50,7 @@ Expected<Shape> reshaped(ArrayRef<int64_t> dims, ArrayRef<int64_t> target, bool 
 
 Expected<Tensors> reshape(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 2));
-  NPUCC_TAKE(shape,
-             reshaped(inputs[0].shape(), ints(inputs[1]), node.getInt("allowzero", 0) != 0));
+  NPUCC_TAKE(shape, reshaped(inputs[0].shape(), ints(inputs[1]), node.getInt("allowzero", 0) != 0));
   return one(inputs[0].reshaped(shape));
 }
 Error inferReshape(InferContext &c) {
@@ -114,9 +113,9 @@ Expected<Tensors> squeeze(const Node &, ArrayRef<Tensor> inputs) {
   llvm::SmallVector<int64_t, 8> axes;
   if (present(inputs, 1))
     axes = ints(inputs[1]);
-  NPUCC_TAKE(shape, squeezed(inputs[0].shape(), present(inputs, 1)
-                                                    ? std::optional<ArrayRef<int64_t>>(axes)
-                                                    : std::nullopt));
+  NPUCC_TAKE(shape,
+             squeezed(inputs[0].shape(),
+                      present(inputs, 1) ? std::optional<ArrayRef<int64_t>>(axes) : std::nullopt));
   return one(inputs[0].reshaped(shape));
 }
 Error inferSqueeze(InferContext &c) {
@@ -193,12 +192,9 @@ Error inferSize(InferContext &c) {
 
 llvm::ArrayRef<OpInfo> viewOps() {
   static const OpInfo table[] = {
-      {"", "Reshape", 21, inferReshape, reshape},
-      {"", "Flatten", 21, inferFlatten, flatten},
-      {"", "Squeeze", 21, inferSqueeze, squeeze},
-      {"", "Unsqueeze", 21, inferUnsqueeze, unsqueeze},
-      {"", "Shape", 21, inferShape, shape},
-      {"", "Size", 21, inferSize, size},
+      {"", "Reshape", 21, inferReshape, reshape}, {"", "Flatten", 21, inferFlatten, flatten},
+      {"", "Squeeze", 21, inferSqueeze, squeeze}, {"", "Unsqueeze", 21, inferUnsqueeze, unsqueeze},
+      {"", "Shape", 21, inferShape, shape},       {"", "Size", 21, inferSize, size},
   };
   return table;
 }
@@ -206,7 +202,7 @@ llvm::ArrayRef<OpInfo> viewOps() {
 } // namespace npucc::ops
 
 llvm::ArrayRef<npucc::OpInfo> npucc::shapeOps() {
-  static const std::vector<OpInfo> all =
-      ops::join({ops::viewOps(), ops::moveOps(), ops::padOps(), ops::indexOps(), ops::generatorOps()});
+  static const std::vector<OpInfo> all = ops::join(
+      {ops::viewOps(), ops::moveOps(), ops::padOps(), ops::indexOps(), ops::generatorOps()});
   return all;
 }

@@ -30,7 +30,8 @@ void transform(std::vector<Complex> &x, bool inverse) {
     transform(even, inverse);
     transform(odd, inverse);
     for (size_t k = 0; k < n / 2; ++k) {
-      Complex turned = odd[k] * std::polar(1.0, sign * static_cast<double>(k) / static_cast<double>(n));
+      Complex turned =
+          odd[k] * std::polar(1.0, sign * static_cast<double>(k) / static_cast<double>(n));
       x[k] = even[k] + turned;
       x[k + n / 2] = even[k] - turned;
     }
@@ -302,8 +303,8 @@ Error inferMelWeightMatrix(InferContext &c) {
 //===----------------------------------------------------------------------===//
 
 Expected<Shape> detShape(ArrayRef<int64_t> dims) {
-  if (dims.size() < 2 || (dims.back() >= 0 && dims[dims.size() - 2] >= 0 &&
-                          dims.back() != dims[dims.size() - 2]))
+  if (dims.size() < 2 ||
+      (dims.back() >= 0 && dims[dims.size() - 2] >= 0 && dims.back() != dims[dims.size() - 2]))
     return fail("input " + text(dims) + " must end with square matrices");
   return Shape(dims.begin(), dims.end() - 2);
 }

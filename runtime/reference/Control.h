@@ -21,9 +21,7 @@ llvm::Expected<Tensors> evaluateControl(const Node &node, llvm::ArrayRef<Tensor>
                                         const Capture &capture);
 
 /// Runs a graph whose captured values `capture` knows.
-llvm::Expected<std::vector<Tensor>> evaluateGraph(const Graph &graph,
-                                                  llvm::ArrayRef<Tensor> inputs,
-                                                  const Capture &capture,
-                                                  const Observer &observer);
+llvm::Expected<std::vector<Tensor>> evaluateGraph(const Graph &graph, llvm::ArrayRef<Tensor> inputs,
+                                                  const Capture &capture, const Observer &observer);
 
 } // namespace npucc

@@ -46,8 +46,8 @@ Expected<std::vector<Tensor>> npucc::evaluateGraph(const Graph &graph, ArrayRef<
                                                    const Capture &capture,
                                                    const Observer &observer) {
   if (inputs.size() != graph.inputs.size())
-    return makeError("graph {0} takes {1} inputs, not {2}", quoted(graph.name),
-                     graph.inputs.size(), inputs.size());
+    return makeError("graph {0} takes {1} inputs, not {2}", quoted(graph.name), graph.inputs.size(),
+                     inputs.size());
   std::vector<Tensor> values(graph.values.size());
   for (const auto &[id, tensor] : graph.constants)
     values[id] = tensor;

@@ -47,8 +47,8 @@ std::string compare(const Tensor &actual, const Tensor &expected, const Toleranc
       errors <= tolerance.rms * tolerance.rms * squares + 1e-14)
     return "";
   return std::to_string(differing) + " of " + std::to_string(expected.size()) +
-         " elements differ, by up to " + std::to_string(worst) + " of " + std::to_string(most) + ", rms " +
-         std::to_string(std::sqrt(errors / squares));
+         " elements differ, by up to " + std::to_string(worst) + " of " + std::to_string(most) +
+         ", rms " + std::to_string(std::sqrt(errors / squares));
 }
 
 CaseResult runCase(const std::string &path, llvm::ArrayRef<Tensor> inputs,
@@ -71,14 +71,14 @@ CaseResult runCase(const std::string &path, llvm::ArrayRef<Tensor> inputs,
   auto observer = [&](ValueId id, const Tensor &tensor) {
     const Value &value = model->graph.values[id];
     bool known = value.isStatic();
-    if (mismatch.empty() && ((value.type != ElementType::Undefined && value.type != tensor.type()) ||
-                             (known && llvm::ArrayRef<int64_t>(value.shape()) != tensor.shape())))
+    if (mismatch.empty() &&
+        ((value.type != ElementType::Undefined && value.type != tensor.type()) ||
+         (known && llvm::ArrayRef<int64_t>(value.shape()) != tensor.shape())))
       mismatch = "value '" + value.name + "' is not as inferred";
   };
   auto start = std::chrono::steady_clock::now();
   auto outputs = evaluate(model->graph, inputs, observer);
-  result.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!outputs)
     return {llvm::toString(outputs.takeError())};
   result.message = mismatch;

@@ -55,11 +55,11 @@ TEST_CASE("Conv equals its definition", "[ops][conv]") {
 
 TEST_CASE("Conv: auto_pad, 1-D, 3-D and what is wrong", "[ops][conv]") {
   Tensor ones = f32({1, 1, 3}, {1, 1, 1});
-  Tensor y = Op("Conv").s("auto_pad", "SAME_UPPER").ints("strides", {2}).run({counting({1, 1, 4}),
-                                                                               ones});
+  Tensor y =
+      Op("Conv").s("auto_pad", "SAME_UPPER").ints("strides", {2}).run({counting({1, 1, 4}), ones});
   CHECK(listOf<float>(y) == Floats{6, 7});
-  Tensor low = Op("Conv").s("auto_pad", "SAME_LOWER").ints("strides", {2}).run(
-      {counting({1, 1, 4}), ones});
+  Tensor low =
+      Op("Conv").s("auto_pad", "SAME_LOWER").ints("strides", {2}).run({counting({1, 1, 4}), ones});
   CHECK(listOf<float>(low) == Floats{3, 9});
   Tensor cube = Op("Conv").run({counting({1, 1, 2, 2, 2}), counting({1, 1, 2, 2, 2})});
   CHECK(listOf<float>(cube) == Floats{204});
@@ -77,8 +77,9 @@ TEST_CASE("Conv: auto_pad, 1-D, 3-D and what is wrong", "[ops][conv]") {
         "window of 5 exceeds the padded input of 4");
   CHECK(Op("Conv").ints("pads", {-1, 0, 0, 0}).error({x, counting({1, 2, 3, 3})}) ==
         "pads [-1, 0, 0, 0] is out of range");
-  CHECK(Op("Conv").ints("pads", {1 << 30, 1 << 30, 1 << 30, 1 << 30}).error(
-            {x, counting({1, 2, 3, 3})}) ==
+  CHECK(Op("Conv")
+            .ints("pads", {1 << 30, 1 << 30, 1 << 30, 1 << 30})
+            .error({x, counting({1, 2, 3, 3})}) ==
         "result shape [1, 1, 2147483650, 2147483650] is not valid");
   CHECK(Op("Conv").error({x}) == "input 1 is missing");
 }
@@ -90,8 +91,10 @@ TEST_CASE("ConvTranspose scatters", "[ops][conv]") {
   op.ints("pads", {1, 0}).ints("output_padding", {1});
   Tensor cut = op.run({f32({1, 1, 2}, {1, 10}), f32({1, 1, 3}, {1, 2, 3})});
   CHECK(listOf<float>(cut) == Floats{2, 13, 20, 30, 0});
-  Tensor groups = Op("ConvTranspose").i("group", 2).run(
-      {f32({1, 2, 1}, {1, 2}), f32({2, 1, 2}, {1, 2, 3, 4}), f32({2}, {100, 200})});
+  Tensor groups =
+      Op("ConvTranspose")
+          .i("group", 2)
+          .run({f32({1, 2, 1}, {1, 2}), f32({2, 1, 2}, {1, 2, 3, 4}), f32({2}, {100, 200})});
   CHECK(listOf<float>(groups) == Floats{101, 102, 206, 208});
 }
 
@@ -138,8 +141,7 @@ TEST_CASE("Einsum", "[ops][matmul]") {
   CHECK(listOf<float>(einsum("ij,jk,k->i", {a, b, counting({2})})) == Floats{78, 177});
   CHECK(shapeOf(einsum("...ij,...jk->...ik", {counting({2, 1, 2, 3}), counting({4, 3, 5})})) ==
         Ints{2, 4, 2, 5});
-  CHECK(Op("Einsum").s("equation", "ij,jk").error({a}) ==
-        "equation has 2 terms for 1 inputs");
+  CHECK(Op("Einsum").s("equation", "ij,jk").error({a}) == "equation has 2 terms for 1 inputs");
   CHECK(Op("Einsum").s("equation", "i->i").error({a}) == "term 'i' does not fit rank 2");
 }
 
@@ -156,8 +158,9 @@ TEST_CASE("Pools: ceil_mode, padding and indices", "[ops][pool]") {
   CHECK(Op("MaxPool").error({x}) == "attribute 'kernel_shape' is missing");
   CHECK(Op("MaxPool").ints("kernel_shape", {0, 1}).error({x}) ==
         "kernel_shape [0, 1] is not positive");
-  CHECK(listOf<int8_t>(Op("MaxPool").ints("kernel_shape", {2}).run(
-            {i8({1, 1, 3}, {-5, -128, 3})})) == std::vector<int8_t>{-5, 3});
+  CHECK(
+      listOf<int8_t>(Op("MaxPool").ints("kernel_shape", {2}).run({i8({1, 1, 3}, {-5, -128, 3})})) ==
+      std::vector<int8_t>{-5, 3});
 }
 
 TEST_CASE("LSTM keeps the state of a sequence that ended", "[ops][recurrent]") {
@@ -171,6 +174,6 @@ TEST_CASE("LSTM keeps the state of a sequence that ended", "[ops][recurrent]") {
   for (int64_t k = 0; k < 5; ++k) {
     CHECK(cut[1].asDouble(k) == whole[1].asDouble(k));
     CHECK(cut[1].asDouble(5 + k) == whole[0].asDouble(5 + k)); // the state after one step
-    CHECK(cut[0].asDouble(15 + k) == 0);                        // step 1 of sequence 1
+    CHECK(cut[0].asDouble(15 + k) == 0);                       // step 1 of sequence 1
   }
 }

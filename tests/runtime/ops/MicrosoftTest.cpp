@@ -48,13 +48,14 @@ TEST_CASE("GroupQueryAttention step by step equals the whole prompt", "[ops][att
   Tensor cosine = Op("Cos").run({angles}), sine = Op("Sin").run({angles});
   Op gqa("GroupQueryAttention", kMicrosoft, 3);
   gqa.i("num_heads", 4).i("kv_num_heads", 2).i("do_rotary", 1);
-  Tensors whole = gqa.runAll({q, k, v, Tensor(), Tensor(), i32({1}, {3}), i32({}, {4}), cosine,
-                              sine});
+  Tensors whole =
+      gqa.runAll({q, k, v, Tensor(), Tensor(), i32({1}, {3}), i32({}, {4}), cosine, sine});
   Tensor pastK, pastV;
   for (int64_t t = 0; t < 4; ++t) {
     auto at = [&](const Tensor &x) { return steps(x, t, t + 1); };
-    std::vector<Tensor> inputs = {at(q),  at(k), at(v), pastK, pastV, i32({1}, {int32_t(t)}),
-                                  i32({}, {int32_t(t + 1)}), cosine, sine};
+    std::vector<Tensor> inputs = {
+        at(q),  at(k), at(v), pastK, pastV, i32({1}, {int32_t(t)}), i32({}, {int32_t(t + 1)}),
+        cosine, sine};
     Tensors step = gqa.runAll(inputs);
     checkClose(step[0], at(whole[0]));
     auto rule = check(gqa.infer(inputs));
@@ -93,10 +94,10 @@ TEST_CASE("QLinearAdd, QLinearConcat", "[ops][quantized]") {
                  .run({u8({2}, {10, 12}), half, u8({}, {10}), u8({2}, {3, 4}), one, u8({}, {0}),
                        one, u8({}, {100})});
   CHECK(listOf<uint8_t>(y) == std::vector<uint8_t>{103, 105});
-  Tensor c = Op("QLinearConcat", kMicrosoft)
-                 .i("axis", 0)
-                 .run({one, u8({}, {1}), u8({1}, {4}), half, u8({}, {0}), u8({1}, {5}), one,
-                       u8({}, {0})});
+  Tensor c =
+      Op("QLinearConcat", kMicrosoft)
+          .i("axis", 0)
+          .run({one, u8({}, {1}), u8({1}, {4}), half, u8({}, {0}), u8({1}, {5}), one, u8({}, {0})});
   CHECK(listOf<uint8_t>(c) == std::vector<uint8_t>{3, 6});
 }
 

@@ -29,8 +29,7 @@ TEST_CASE("Elementwise broadcasting in every layout", "[ops][elementwise]") {
     for (int64_t i = 0; i < z.size(); ++i)
       CHECK(z.asDouble(i) == at(x, i) - at(y, i));
   }
-  CHECK(Op("Add").error({counting({2}), counting({3})}) ==
-        "shapes [2] and [3] do not broadcast");
+  CHECK(Op("Add").error({counting({2}), counting({3})}) == "shapes [2] and [3] do not broadcast");
   CHECK(Op("Add").error({counting({2}), i64({1, 2})}) ==
         "inputs have different types: fp32 and int64");
 }
@@ -44,10 +43,9 @@ TEST_CASE("Integer arithmetic never traps", "[ops][elementwise]") {
   CHECK(listOf<int32_t>(Op("Mod").i("fmod", 1).run({i32({2}, {-7, 7}), i32({2}, {3, -3})})) ==
         std::vector<int32_t>{-1, 1});
   CHECK(listOf<int32_t>(Op("Abs").run({low})) == std::vector<int32_t>{INT32_MIN, 7});
-  CHECK(listOf<uint8_t>(Op("Add").run({u8({1}, {250}), u8({1}, {10})})) ==
-        std::vector<uint8_t>{4});
-  CHECK(listOf<uint8_t>(Op("BitShift").s("direction", "LEFT").run({u8({2}, {1, 1}),
-                                                                   u8({2}, {3, 200})})) ==
+  CHECK(listOf<uint8_t>(Op("Add").run({u8({1}, {250}), u8({1}, {10})})) == std::vector<uint8_t>{4});
+  CHECK(listOf<uint8_t>(
+            Op("BitShift").s("direction", "LEFT").run({u8({2}, {1, 1}), u8({2}, {3, 200})})) ==
         std::vector<uint8_t>{8, 0});
   CHECK(Op("Mod").error({counting({1}), counting({1})}) ==
         "fmod must be 1 for floating-point inputs");
@@ -59,9 +57,9 @@ TEST_CASE("Clip, Round, Pow, Where", "[ops][elementwise]") {
   CHECK(listOf<float>(Op("Clip").run({x, Tensor(), f32({}, {0})})) == Floats{-1.5f, -0.5f, 0, 0});
   CHECK(listOf<float>(Op("Round").run({f32({3}, {0.5f, 1.5f, -2.5f})})) == Floats{0, 2, -2});
   CHECK(listOf<float>(Op("Pow").run({f32({2}, {3, 4}), i64({2}, {2, -1})})) == Floats{9, 0.25f});
-  CHECK(listOf<float>(Op("Where").run({Tensor::of<uint8_t>(ElementType::Bool, {2, 1},
-                                                           {uint8_t(1), uint8_t(0)}),
-                                       counting({2}), f32({}, {9})})) == Floats{1, 2, 9, 9});
+  CHECK(listOf<float>(Op("Where").run(
+            {Tensor::of<uint8_t>(ElementType::Bool, {2, 1}, {uint8_t(1), uint8_t(0)}),
+             counting({2}), f32({}, {9})})) == Floats{1, 2, 9, 9});
 }
 
 TEST_CASE("Reductions over any axes", "[ops][reduce]") {
@@ -76,8 +74,8 @@ TEST_CASE("Reductions over any axes", "[ops][reduce]") {
         Floats{1000 + std::log(2.0f)});
   CHECK(listOf<int64_t>(Op("ArgMax").i("select_last_index", 1).run({f32({3}, {5, 1, 5})})) ==
         Ints{2});
-  CHECK(listOf<float>(Op("CumSum").i("exclusive", 1).i("reverse", 1).run({counting({3}),
-                                                                          i64({}, {0})})) ==
+  CHECK(listOf<float>(
+            Op("CumSum").i("exclusive", 1).i("reverse", 1).run({counting({3}), i64({}, {0})})) ==
         Floats{5, 3, 0});
 }
 
@@ -92,13 +90,15 @@ TEST_CASE("TopK orders ties and NaN", "[ops][reduce]") {
 TEST_CASE("Softmax and normalizations", "[ops][reduce]") {
   Tensor y = Op("Softmax").i("axis", 0).run({f32({2, 2}, {0, 1000, 0, 1000})});
   CHECK(listOf<float>(y) == Floats{0.5f, 0.5f, 0.5f, 0.5f});
-  Tensor norm = Op("LayerNormalization").f("epsilon", 0).run({f32({1, 2}, {1, 3}),
-                                                              f32({2}, {2, 2}), f32({2}, {0, 1})});
+  Tensor norm = Op("LayerNormalization")
+                    .f("epsilon", 0)
+                    .run({f32({1, 2}, {1, 3}), f32({2}, {2, 2}), f32({2}, {0, 1})});
   CHECK(listOf<float>(norm) == Floats{-2, 3});
   Tensor rms = Op("RMSNormalization").f("epsilon", 0).run({f32({1, 2}, {3, 4}), f32({2}, {1, 1})});
   CHECK(rms.asDouble(0) == Approx(3 / std::sqrt(12.5)));
-  CHECK(Op("GroupNormalization").i("num_groups", 3).error({counting({1, 4, 2}), counting({4}),
-                                                           counting({4})}) ==
+  CHECK(Op("GroupNormalization")
+            .i("num_groups", 3)
+            .error({counting({1, 4, 2}), counting({4}), counting({4})}) ==
         "num_groups 3 does not divide 4 channels");
 }
 
@@ -128,8 +128,8 @@ TEST_CASE("NonMaxSuppression", "[ops][detection]") {
   Tensor scores = f32({1, 1, 3}, {0.8f, 0.9f, 0.1f});
   Tensor y = Op("NonMaxSuppression").run({boxes, scores, i64({}, {3}), f32({}, {0.5f})});
   CHECK(listOf<int64_t>(y) == Ints{0, 0, 1, 0, 0, 2});
-  Tensor filtered = Op("NonMaxSuppression")
-                        .run({boxes, scores, i64({}, {3}), f32({}, {0.5f}), f32({}, {0.5f})});
+  Tensor filtered =
+      Op("NonMaxSuppression").run({boxes, scores, i64({}, {3}), f32({}, {0.5f}), f32({}, {0.5f})});
   CHECK(listOf<int64_t>(filtered) == Ints{0, 0, 1});
 }
 
@@ -144,8 +144,8 @@ TEST_CASE("Random tensors are the same everywhere", "[reference]") {
   CHECK(squares / 1e4 == Approx(1).margin(0.05));
   // Longer tensors begin like shorter ones.
   CHECK(x.values<float>()[0] == randomTensor(ElementType::Float32, {1}, 7).values<float>()[0]);
-  CHECK(listOf<int64_t>(randomTensor(ElementType::Int64, {6}, 1)) != listOf<int64_t>(
-        randomTensor(ElementType::Int64, {6}, 2)));
+  CHECK(listOf<int64_t>(randomTensor(ElementType::Int64, {6}, 1)) !=
+        listOf<int64_t>(randomTensor(ElementType::Int64, {6}, 2)));
   std::set<int64_t> seen;
   Tensor bytes = randomTensor(ElementType::Int8, {4096}, 1);
   for (int64_t i = 0; i < bytes.size(); ++i)
@@ -192,9 +192,9 @@ TEST_CASE("Every operator refuses inputs that are not there", "[ops]") {
       std::string error = op.error({});
       CHECK(error.find('\n') == std::string::npos);
       // Wrong in rank, type and number, one after the other: errors, never a crash.
-      for (const Tensor &t : {f32({}, {1}), i64({}, {-1}), counting({2, 3}), f32({0}, {}),
-                              counting({1, 2, 3, 4}), Tensor::strings({1}, {"a"}),
-                              u8({2, 2}, {1, 2, 3, 4})})
+      for (const Tensor &t :
+           {f32({}, {1}), i64({}, {-1}), counting({2, 3}), f32({0}, {}), counting({1, 2, 3, 4}),
+            Tensor::strings({1}, {"a"}), u8({2, 2}, {1, 2, 3, 4})})
         for (size_t count = 1; count <= 9; ++count) {
           std::vector<Tensor> inputs(count, t);
           if (auto result = op.evaluate(inputs); !result)

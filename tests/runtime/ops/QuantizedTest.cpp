@@ -18,8 +18,7 @@ TEST_CASE("QuantizeLinear rounds half to even and saturates", "[ops][quantized]"
 
 TEST_CASE("QuantizeLinear and DequantizeLinear by axis and by block", "[ops][quantized]") {
   Tensor x = f32({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
-  Tensor byAxis =
-      Op("QuantizeLinear").i("axis", 0).run({x, f32({2}, {1, 2}), i8({2}, {0, 10})});
+  Tensor byAxis = Op("QuantizeLinear").i("axis", 0).run({x, f32({2}, {1, 2}), i8({2}, {0, 10})});
   CHECK(listOf<int8_t>(byAxis) == std::vector<int8_t>{1, 2, 3, 4, 12, 13, 14, 14});
   Tensor scale = f32({2, 2}, {1, 2, 0.5f, 4});
   Tensor byBlock = Op("QuantizeLinear")
@@ -41,8 +40,7 @@ TEST_CASE("DequantizeLinear of int4, int16 and int32", "[ops][quantized]") {
   CHECK(listOf<float>(Op("DequantizeLinear").run({packed, f32({}, {0.5f})})) ==
         Floats{-4, 3.5f, 0.5f});
   Tensor wide = Tensor::of<int16_t>(ElementType::Int16, {2}, {int16_t(-32768), int16_t(32767)});
-  CHECK(listOf<float>(Op("DequantizeLinear").run({wide, f32({}, {1})})) ==
-        Floats{-32768, 32767});
+  CHECK(listOf<float>(Op("DequantizeLinear").run({wide, f32({}, {1})})) == Floats{-32768, 32767});
   CHECK(listOf<float>(Op("DequantizeLinear").run({i32({1}, {1 << 24}), f32({}, {2})})) ==
         Floats{float(1 << 25)});
   Tensor half = castTensor(f32({}, {0.5f}), ElementType::Float16);
@@ -88,8 +86,7 @@ TEST_CASE("QLinearMatMul requantises", "[ops][quantized]") {
   CHECK(listOf<uint8_t>(y) == std::vector<uint8_t>{13});
 }
 
-TEST_CASE("QLinearConv: padding is the zero point; bias; scales of channels",
-          "[ops][quantized]") {
+TEST_CASE("QLinearConv: padding is the zero point; bias; scales of channels", "[ops][quantized]") {
   Tensor x = u8({1, 1, 1, 3}, {10, 11, 12}), w = i8({2, 1, 1, 3}, {1, 2, 3, -1, 0, 1});
   Op conv("QLinearConv");
   conv.ints("pads", {0, 1, 0, 1});

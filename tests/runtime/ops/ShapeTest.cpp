@@ -8,8 +8,7 @@ using namespace npucc::test;
 TEST_CASE("Reshape", "[ops][shape]") {
   Tensor x = counting({2, 3, 4});
   CHECK(shapeOf(Op("Reshape").run({x, i64({0, -1})})) == Ints{2, 12});
-  CHECK(shapeOf(Op("Reshape").i("allowzero", 1).run({f32({0, 3}, {}), i64({3, 0})})) ==
-        Ints{3, 0});
+  CHECK(shapeOf(Op("Reshape").i("allowzero", 1).run({f32({0, 3}, {}), i64({3, 0})})) == Ints{3, 0});
   CHECK(Op("Reshape").error({x, i64({5, -1})}) == "cannot reshape [2, 3, 4] to [5, -1]");
   CHECK(Op("Reshape").error({x, i64({-1, -1})}) == "shape has more than one -1");
   CHECK(Op("Reshape").error({x, i64({int64_t(1) << 40, int64_t(1) << 40})}) ==
@@ -19,8 +18,7 @@ TEST_CASE("Reshape", "[ops][shape]") {
 TEST_CASE("Slice follows Python", "[ops][shape]") {
   Tensor x = counting({6});
   auto slice = [&](int64_t start, int64_t end, int64_t step) {
-    return listOf<float>(
-        Op("Slice").run({x, i64({start}), i64({end}), i64({0}), i64({step})}));
+    return listOf<float>(Op("Slice").run({x, i64({start}), i64({end}), i64({0}), i64({step})}));
   };
   CHECK(slice(1, 4, 1) == Floats{2, 3, 4});
   CHECK(slice(-2, INT64_MAX, 1) == Floats{5, 6});
@@ -61,7 +59,8 @@ TEST_CASE("Transpose, Concat, Split, Tile, Expand", "[ops][shape]") {
   Tensors parts = Op("Split", "", 2).i("axis", 1).i("num_outputs", 2).runAll({x});
   CHECK(listOf<float>(parts[0]) == Floats{1, 2, 4, 5});
   CHECK(listOf<float>(parts[1]) == Floats{3, 6});
-  CHECK(Op("Split", "", 2).error({x, i64({1, 2})}) == "split [1, 2] does not fit dimension 2 and 2 outputs");
+  CHECK(Op("Split", "", 2).error({x, i64({1, 2})}) ==
+        "split [1, 2] does not fit dimension 2 and 2 outputs");
   CHECK(listOf<float>(Op("Tile").run({counting({2}), i64({3})})) == Floats{1, 2, 1, 2, 1, 2});
   CHECK(shapeOf(Op("Expand").run({counting({3, 1}), i64({2, 1, 4})})) == Ints{2, 3, 4});
   CHECK(Op("Expand").error({f32({1}, {1}), i64({int64_t(1) << 40})}) ==
@@ -87,8 +86,9 @@ TEST_CASE("Gather and scatter check their indices", "[ops][shape]") {
         "index 2 is out of range for dimension 2");
   Tensor nd = Op("ScatterND").run({x, i64({1, 1}, {1}), f32({1, 2}, {8, 9})});
   CHECK(listOf<float>(nd) == Floats{1, 2, 8, 9, 5, 6});
-  Tensor add = Op("ScatterElements").s("reduction", "add").run(
-      {counting({3}), i64({0, 0, 2}), f32({3}, {10, 10, 1})});
+  Tensor add = Op("ScatterElements")
+                   .s("reduction", "add")
+                   .run({counting({3}), i64({0, 0, 2}), f32({3}, {10, 10, 1})});
   CHECK(listOf<float>(add) == Floats{21, 2, 4});
   CHECK(Op("ScatterND").error({x, i64({1, 1}, {1}), f32({1, 1}, {8})}) ==
         "updates [1, 1] should be [1, 2]");
