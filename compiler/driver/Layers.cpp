@@ -42,7 +42,7 @@ void restoreLayers(ModuleOp module, const Graph &network, const Graph &compiled)
     present.insert(layer.getAs<StringAttr>("node").strref());
 
   llvm::StringSet<> constants = constantNodes(compiled);
-  SmallVector<Attribute> rows;
+  SmallVector<mlir::Attribute> rows;
   size_t next = 0; // of the network's nodes, the first not yet passed
   auto passUntil = [&](size_t end) {
     for (; next < end; ++next) {
