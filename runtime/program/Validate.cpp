@@ -301,6 +301,9 @@ void Checker::body(const Body &body, size_t operands, size_t rank, size_t output
     default:
       earlier(inst.a);
     }
+    for (int16_t unused : {inst.b, inst.c}) // -1, or harmless
+      if (unused != -1)
+        earlier(unused);
     if (inst.wrap != ElementType::Undefined)
       type(inst.wrap);
   }
@@ -339,6 +342,8 @@ void Checker::command(size_t index) {
     operand(m.accumulator, m.dims);
     if (m.accumulator.type != ElementType::Int32 && m.accumulator.type != ElementType::Float32)
       fail("accumulators are int32 or fp32");
+    if (m.accumulator.type == ElementType::Int32 && (isFloat(m.a.type) || isFloat(m.b.type)))
+      fail("floats accumulate in fp32");
     if (!m.accumulator.guards.empty())
       fail("accumulators have no guards");
     if (m.hasEpilogue) {

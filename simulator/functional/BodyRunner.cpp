@@ -131,6 +131,14 @@ void BodyRunner::run(int64_t count, Fetch fetch) {
     case BodyOp::Index:
     case BodyOp::Lookup:
       fetch(step, step.op == BodyOp::Lookup ? registers[step.b].i : nullptr, &registers[s]);
+      if (step.op == BodyOp::Input && step.imm != 0) { // the port subtracts a zero point
+        if (step.isFloat)
+          for (int64_t i = 0; i < count; ++i)
+            registers[s].f[i] -= static_cast<float>(step.imm);
+        else
+          for (int64_t i = 0; i < count; ++i)
+            registers[s].i[i] -= static_cast<int64_t>(step.imm);
+      }
       break;
     default:
       if (step.isFloat)

@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 using namespace npucc;
 
@@ -80,7 +81,12 @@ struct Side {
 template <class S, class D> D convert(const uint8_t *from, D zero) {
   S value;
   std::memcpy(&value, from, sizeof value);
-  return static_cast<D>(value) - zero;
+  if constexpr (std::is_integral_v<D>) { // wraps
+    using U = std::make_unsigned_t<D>;
+    return static_cast<D>(static_cast<U>(static_cast<D>(value)) - static_cast<U>(zero));
+  } else {
+    return static_cast<D>(value) - zero;
+  }
 }
 
 /// One row of `depth` elements; `fast`: no guard or range check can fail.
@@ -392,6 +398,12 @@ std::string npucc::contract(const MatrixCommand &command, llvm::ArrayRef<int64_t
   // Sixteen columns are multiplied at a time: let the longer side be the columns.
   if (points(columns.dims) < kPanelCols && points(rows.dims) > points(columns.dims))
     std::swap(rows, columns);
+  // Nothing that fits a memory comes near this; broadcasts in a damaged program may.
+  constexpr int64_t kMost = int64_t(1) << 28;
+  int64_t depthPoints = points(depth);
+  for (int64_t count : {points(rows.dims), points(columns.dims), points(batch), depthPoints})
+    if (count > kMost || count * depthPoints > 16 * kMost)
+      return "a matrix command is too large for functional mode";
   rows.expandTables(depth, extents);
   columns.expandTables(depth, extents);
 

@@ -149,6 +149,14 @@ int run() {
     llvm::outs() << disassemble(*program);
     return kDone;
   }
+  int64_t numbered = 0;
+  for (const Stream &stream : program->streams)
+    for (const Instruction &i : stream.code)
+      numbered += i.kind == Instruction::Kind::Run || i.kind == Instruction::Kind::Wait;
+  if (drop.getNumOccurrences() && (drop < 0 || drop >= numbered))
+    return fail(makeError("--drop {0}: the listing (--asm) numbers 0 to {1}", drop.getValue(),
+                          numbered - 1),
+                kBadUsage);
   llvm::Expected<Machine> machine = npu.empty()
                                         ? parseMachine(program->machineYaml, programPath)
                                         : loadMachine(npu);
