@@ -64,8 +64,7 @@ template <class A> void tensors(A &ar, Program &p) {
 }
 
 llvm::Error badFile(const std::string &path, const llvm::Twine &why) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(),
-                                 llvm::Twine(path) + ": " + why);
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), llvm::Twine(path) + ": " + why);
 }
 
 void appendInt(std::string &out, uint64_t value, unsigned bytes) {

@@ -55,8 +55,8 @@ llvm::Expected<Tensor> npucc::materialize(const Program &program, int32_t recipe
     if (!made)
       return made.takeError();
     if (r.output < 0 || size_t(r.output) >= made->size() || !(*made)[r.output].defined())
-      return bad("constant recipe " + llvm::Twine(current) + ": node " +
-                 quoted(r.node.name) + " has no output " + llvm::Twine(r.output));
+      return bad("constant recipe " + llvm::Twine(current) + ": node " + quoted(r.node.name) +
+                 " has no output " + llvm::Twine(r.output));
     cache[current] = (*made)[r.output];
   }
   return cache[recipe];

@@ -84,7 +84,8 @@ private:
 };
 
 void Checker::memories() {
-  for (auto [bytes, what] : {std::pair(p.dramBytes, "dram bytes"), {p.spmBytes, "scratchpad bytes"},
+  for (auto [bytes, what] : {std::pair(p.dramBytes, "dram bytes"),
+                             {p.spmBytes, "scratchpad bytes"},
                              {p.accBytes, "accumulator bytes"}})
     if (bytes < 0 || bytes > kMaxBytes)
       fail(llvm::Twine(what) + " " + llvm::Twine(bytes) + " is out of range");
@@ -221,8 +222,7 @@ void Checker::address(const Address &address) {
 /// The distance from the first to the last of `extent` steps must be a sane number.
 void Checker::reach(int64_t extent, int64_t stride) {
   int64_t bytes;
-  if (__builtin_mul_overflow(extent - 1, stride, &bytes) || bytes > kMaxBytes ||
-      bytes < -kMaxBytes)
+  if (__builtin_mul_overflow(extent - 1, stride, &bytes) || bytes > kMaxBytes || bytes < -kMaxBytes)
     fail("stride " + llvm::Twine(stride) + " over " + llvm::Twine(extent) + " steps overflows");
 }
 
@@ -432,8 +432,8 @@ void Checker::fits(const Address &address, llvm::ArrayRef<int64_t> extents,
   static const char *const names[] = {"DRAM", "scratchpad", "accumulators"};
   auto space = static_cast<size_t>(address.space);
   if (bytes.low < 0 || bytes.high > spaceBytes[space])
-    fail("bytes " + llvm::Twine(bytes.low) + " to " + llvm::Twine(bytes.high) + " are outside the " +
-         names[space] + " (" + llvm::Twine(spaceBytes[space]) + " bytes)");
+    fail("bytes " + llvm::Twine(bytes.low) + " to " + llvm::Twine(bytes.high) +
+         " are outside the " + names[space] + " (" + llvm::Twine(spaceBytes[space]) + " bytes)");
 }
 
 /// Checks that depend on where the command stands: loops around it, address ranges.

@@ -18,8 +18,8 @@ namespace npucc {
 /// One step of a body whose arguments have the kinds that it needs.
 struct BodyStep {
   BodyOp op;
-  bool isFloat;          ///< kind of the result
-  bool floatArguments;   ///< kind that the arguments are read as
+  bool isFloat;        ///< kind of the result
+  bool floatArguments; ///< kind that the arguments are read as
   ElementType wrap;
   int a = -1, b = -1, c = -1;
   double imm = 0;

@@ -55,11 +55,10 @@ std::string npucc::copyBox(BoxCopy box, const MemoryView &memory) {
     if (count <= 0)
       return {};
   auto source = static_cast<size_t>(box.sourceSpace), target = static_cast<size_t>(box.targetSpace);
-  std::string why = outside(box.source, box.count, box.sourceStrides, box.elementBytes,
-                            memory.bytes[source]);
+  std::string why =
+      outside(box.source, box.count, box.sourceStrides, box.elementBytes, memory.bytes[source]);
   if (why.empty())
-    why = outside(box.target, box.count, box.targetStrides, box.elementBytes,
-                  memory.bytes[target]);
+    why = outside(box.target, box.count, box.targetStrides, box.elementBytes, memory.bytes[target]);
   if (!why.empty())
     return why;
   simplify(box);

@@ -83,9 +83,7 @@ template <bool isSigned> struct Nibble {
 
 /// Formats that compute in f32.
 template <class Format> struct Small : Format {
-  static int64_t toInt(typename Format::Stored v) {
-    return saturate<int64_t>(Format::toFloat(v));
-  }
+  static int64_t toInt(typename Format::Stored v) { return saturate<int64_t>(Format::toFloat(v)); }
   static typename Format::Stored fromInt(int64_t v) {
     return Format::fromFloat(static_cast<float>(v));
   }
@@ -217,9 +215,7 @@ template <class T> void truncateLoop(int64_t count, const float *from, int64_t *
 
 } // namespace
 
-const ElementAccess &npucc::accessOf(ElementType type) {
-  return kTable[static_cast<size_t>(type)];
-}
+const ElementAccess &npucc::accessOf(ElementType type) { return kTable[static_cast<size_t>(type)]; }
 
 double npucc::decodeElement(ElementType type, const uint8_t *from) {
   if (type == ElementType::Float64)

@@ -176,8 +176,7 @@ void Collector::tensor(int32_t index, bool write) {
   if (index < 0)
     return;
   const ProgramTensor &tensor = program.tensors[index];
-  box({Space::Dram, -1, {tensor.address, {}}}, 0, tensor.type, tensor.shape, tensor.strides,
-      write);
+  box({Space::Dram, -1, {tensor.address, {}}}, 0, tensor.type, tensor.shape, tensor.strides, write);
 }
 
 bool readsOperand(const Body &body, size_t operand, BodyOp by) {
@@ -200,8 +199,7 @@ void bodyInputs(Collector &collector, const Body &body, llvm::ArrayRef<Operand> 
 } // namespace
 
 void npucc::collectFootprints(const Program &program, const Command &command,
-                              const StreamState &state,
-                              llvm::SmallVectorImpl<Footprint> &result) {
+                              const StreamState &state, llvm::SmallVectorImpl<Footprint> &result) {
   Collector collector(program, state, result);
   llvm::SmallVector<int64_t, 8> extents;
   switch (command.kind) {

@@ -181,8 +181,7 @@ std::string FunctionalMemory::Impl::dma(const DmaCommand &command, const StreamS
   return copyBox(std::move(copy), view);
 }
 
-std::string FunctionalMemory::Impl::matrix(const MatrixCommand &command,
-                                           const StreamState &state) {
+std::string FunctionalMemory::Impl::matrix(const MatrixCommand &command, const StreamState &state) {
   Nest nest;
   clippedExtents(command.dims, state, nest.extents);
   if (llvm::is_contained(nest.extents, 0))
@@ -205,8 +204,7 @@ std::string FunctionalMemory::Impl::matrix(const MatrixCommand &command,
   return runNest(nest, command.epilogue);
 }
 
-std::string FunctionalMemory::Impl::vector(const VectorCommand &command,
-                                           const StreamState &state) {
+std::string FunctionalMemory::Impl::vector(const VectorCommand &command, const StreamState &state) {
   Nest nest;
   clippedExtents(command.dims, state, nest.extents);
   if (llvm::is_contained(nest.extents, 0))
@@ -224,8 +222,7 @@ std::string FunctionalMemory::Impl::vector(const VectorCommand &command,
   return runNest(nest, command.body);
 }
 
-std::string FunctionalMemory::Impl::gather(const GatherCommand &command,
-                                           const StreamState &state) {
+std::string FunctionalMemory::Impl::gather(const GatherCommand &command, const StreamState &state) {
   llvm::SmallVector<int64_t, 8> extents;
   clippedExtents(command.indexDims, state, extents);
   if (llvm::is_contained(extents, 0))
@@ -297,8 +294,8 @@ std::string FunctionalMemory::Impl::host(const HostCommand &command) {
       return "the operator did not make output " + std::to_string(o);
     if ((*made)[o].type() == ElementType::String ||
         (*made)[o].size() != *checkedElementCount(place.shape))
-      return "output " + quoted(place.name) + " came out with " + std::to_string((*made)[o].size()) +
-             " elements, which is not its size";
+      return "output " + quoted(place.name) + " came out with " +
+             std::to_string((*made)[o].size()) + " elements, which is not its size";
     writeTensor(place, (*made)[o], view.base[0]);
   }
   return {};

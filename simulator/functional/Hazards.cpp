@@ -186,8 +186,8 @@ HazardChecker::Page *HazardChecker::page(Space space, int64_t number) {
   if (space != Space::Dram)
     return slot.get();
   int64_t first = number * kPageBytes;
-  for (auto it = firstAfter(initial, first);
-       it != initial.end() && it->begin < first + kPageBytes; ++it) {
+  for (auto it = firstAfter(initial, first); it != initial.end() && it->begin < first + kPageBytes;
+       ++it) {
     int64_t begin = std::max(it->begin - first, int64_t(0));
     int64_t end = std::min(it->end - first, kPageBytes);
     slot->fit(begin, end);

@@ -43,8 +43,13 @@ private:
     int64_t begin, end;
   };
   struct Page;
-  enum class Conflict : uint8_t { ReadAfterWrite, WriteAfterRead, WriteAfterWrite, Undefined,
-                                  Constant };
+  enum class Conflict : uint8_t {
+    ReadAfterWrite,
+    WriteAfterRead,
+    WriteAfterWrite,
+    Undefined,
+    Constant
+  };
 
   const Program &program;
   std::vector<Clock> clocks;
@@ -53,7 +58,7 @@ private:
     std::deque<Clock> signalled;
   };
   std::vector<Tokens> semaphores;
-  std::vector<Event> events; ///< 0: never written, 1: written before the start
+  std::vector<Event> events;                   ///< 0: never written, 1: written before the start
   std::vector<std::unique_ptr<Page>> pages[3]; ///< by space, made on first access
   std::vector<Range> initial, constants;       ///< of DRAM; sorted, disjoint
   std::set<std::tuple<Conflict, int32_t, int32_t>> reported;

@@ -95,8 +95,8 @@ public:
   RowPacker(const Side &side) : side(side), zero(static_cast<D>(side.zero)) {
     double value = side.operand.fill - side.zero;
     if constexpr (std::is_integral_v<D>)
-      value = std::clamp<double>(value, std::numeric_limits<D>::min(),
-                                 std::numeric_limits<D>::max());
+      value =
+          std::clamp<double>(value, std::numeric_limits<D>::min(), std::numeric_limits<D>::max());
     fill = static_cast<D>(value);
   }
 
@@ -243,8 +243,7 @@ public:
       for (int64_t p = 0; p < panels; ++p)
         for (int64_t r = 0; r < block; r += kPanelRows)
           multiplyPanel(std::min(kPanelRows, block - r), lda, &packedRows[r * lda], lda,
-                        &packedColumns[p * kPanelCols * lda], &sums[r * ldc + p * kPanelCols],
-                        ldc);
+                        &packedColumns[p * kPanelCols * lda], &sums[r * ldc + p * kPanelCols], ldc);
       for (int64_t r = 0; r < block; ++r)
         accumulate(accumulator.memory + accBase + accRows[first + r], &sums[r * ldc]);
     }
@@ -283,8 +282,8 @@ private:
     auto *out = reinterpret_cast<char *>(to);
     for (int64_t k = 0; k < words; ++k)
       for (int64_t j = 0; j < kPanelCols; ++j)
-        std::memcpy(out + (k * kPanelCols + j) * sizeof(Word), from + (j * words + k) * sizeof(Word),
-                    sizeof(Word));
+        std::memcpy(out + (k * kPanelCols + j) * sizeof(Word),
+                    from + (j * words + k) * sizeof(Word), sizeof(Word));
   }
 
   static C add(C a, C b) {

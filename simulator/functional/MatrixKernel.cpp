@@ -81,8 +81,7 @@ void panel16(int64_t depth, const int16_t *a, int64_t lda, const int16_t *b, int
 #endif
 
 template <class T>
-void dispatch(int64_t rows, int64_t depth, const T *a, int64_t lda, const T *b, T *c,
-              int64_t ldc) {
+void dispatch(int64_t rows, int64_t depth, const T *a, int64_t lda, const T *b, T *c, int64_t ldc) {
   switch (rows) {
   case 1:
     return panel<T, 1>(depth, a, lda, b, c, ldc);

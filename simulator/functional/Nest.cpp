@@ -60,7 +60,7 @@ struct Cursor {
   int64_t elementBytes, innerStride = 0;
   float fillFloat;
   int64_t fillInt;
-  std::vector<int64_t> offsets; ///< by segment
+  std::vector<int64_t> offsets;     ///< by segment
   std::vector<int64_t> coordinates; ///< by segment x guard
   int64_t reductionOffset = 0;
   llvm::SmallVector<int64_t, 2> reductionCoordinates; ///< by guard
@@ -274,8 +274,8 @@ void NestRunner::fetch(const BodyStep &step, const int64_t *numbers, void *to, b
   }
   for (size_t s = 0; s < segments.size(); ++s) {
     const Segment &segment = segments[s];
-    auto [begin, end] = cursor.operand->guards.empty() ? std::pair(int64_t(0), segment.count)
-                                                       : inside(cursor, s);
+    auto [begin, end] =
+        cursor.operand->guards.empty() ? std::pair(int64_t(0), segment.count) : inside(cursor, s);
     int64_t offset = cursor.offsets[s] + cursor.reductionOffset + begin * cursor.innerStride;
     if (!reachable(cursor, offset, end - begin))
       return;
@@ -289,8 +289,7 @@ void NestRunner::fetch(const BodyStep &step, const int64_t *numbers, void *to, b
     } else {
       std::fill_n(ints + segment.first, begin, cursor.fillInt);
       if (end > begin)
-        cursor.access.loadInts(from, cursor.innerStride, end - begin,
-                               ints + segment.first + begin);
+        cursor.access.loadInts(from, cursor.innerStride, end - begin, ints + segment.first + begin);
       std::fill_n(ints + segment.first + end, segment.count - end, cursor.fillInt);
     }
   }
@@ -299,8 +298,8 @@ void NestRunner::fetch(const BodyStep &step, const int64_t *numbers, void *to, b
 void NestRunner::write(Cursor &cursor, size_t output) {
   for (size_t s = 0; s < segments.size(); ++s) {
     const Segment &segment = segments[s];
-    auto [begin, end] = cursor.operand->guards.empty() ? std::pair(int64_t(0), segment.count)
-                                                       : inside(cursor, s);
+    auto [begin, end] =
+        cursor.operand->guards.empty() ? std::pair(int64_t(0), segment.count) : inside(cursor, s);
     int64_t offset = cursor.offsets[s] + cursor.reductionOffset + begin * cursor.innerStride;
     if (end <= begin || !reachable(cursor, offset, end - begin))
       continue;
@@ -381,7 +380,8 @@ std::string NestRunner::run() {
         break;
       }
       index[parallel.back()] += count;
-      for (size_t d = parallel.size(); d-- > 0 && index[parallel[d]] == nest.extents[parallel[d]];) {
+      for (size_t d = parallel.size();
+           d-- > 0 && index[parallel[d]] == nest.extents[parallel[d]];) {
         index[parallel[d]] = 0;
         if (d == 0)
           more = false;

@@ -43,11 +43,11 @@ BoundOperand bind(const Operand &operand, const Program &program, const StreamSt
 bool checkRange(BoundOperand &operand, llvm::ArrayRef<int64_t> extents, std::string &why);
 
 struct Nest {
-  llvm::SmallVector<int64_t, 8> extents;     ///< actual; all > 0
+  llvm::SmallVector<int64_t, 8> extents; ///< actual; all > 0
   llvm::SmallVector<bool, 8> reduction;
   llvm::SmallVector<int64_t, 8> indexStarts; ///< added to loop counters for BodyOp::Index
   llvm::SmallVector<BoundOperand, 4> inputs, outputs;
-  llvm::SmallVector<double, 1> initial;      ///< current values at the first reduction step
+  llvm::SmallVector<double, 1> initial; ///< current values at the first reduction step
   bool useInitial = false;
 };
 

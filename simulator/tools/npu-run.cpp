@@ -33,8 +33,8 @@ cl::opt<std::string> npu("npu", cl::desc("machine; default: the one compiled for
                          cl::value_desc("NAME|FILE"), cl::cat(category));
 cl::list<std::string> inputFiles("input", cl::desc("input tensor; others are random"),
                                  cl::value_desc("NAME=FILE.npy"), cl::cat(category));
-cl::opt<uint64_t> seed("seed", cl::desc("of the random inputs"), cl::value_desc("N"),
-                       cl::init(0), cl::cat(category));
+cl::opt<uint64_t> seed("seed", cl::desc("of the random inputs"), cl::value_desc("N"), cl::init(0),
+                       cl::cat(category));
 cl::opt<std::string> outputDir("output-dir", cl::desc("write each output to DIR/NAME.npy"),
                                cl::value_desc("DIR"), cl::cat(category));
 enum Mode { Functional, Timing };
@@ -50,11 +50,10 @@ cl::opt<bool> checkHazards("check-hazards",
                            cl::cat(category));
 cl::opt<int64_t> drop("drop", cl::desc("leave out the K-th Run or Wait of the listing"),
                       cl::value_desc("K"), cl::init(-1), cl::cat(category));
-cl::opt<uint64_t> shuffle("shuffle",
-                          cl::desc("random order among engines ready at the same time"),
+cl::opt<uint64_t> shuffle("shuffle", cl::desc("random order among engines ready at the same time"),
                           cl::value_desc("SEED"), cl::init(0), cl::cat(category));
-cl::opt<std::string> reportJson("report-json", cl::desc("write the report"),
-                                cl::value_desc("FILE"), cl::cat(category));
+cl::opt<std::string> reportJson("report-json", cl::desc("write the report"), cl::value_desc("FILE"),
+                                cl::cat(category));
 cl::opt<std::string> traceFile("trace", cl::desc("write a timeline (Chrome trace)"),
                                cl::value_desc("FILE"), cl::cat(category));
 cl::opt<bool> asmOnly("asm", cl::desc("print the listing and stop"), cl::cat(category));
@@ -93,13 +92,11 @@ llvm::Expected<std::map<std::string, Tensor>> readInputs(const Program &program)
     if (it->second.shape() != llvm::ArrayRef<int64_t>(place.shape))
       return makeError("--input {0}: the file's shape is not that of the program's input",
                        quoted(place.name));
-    result[place.name] =
-        it->second.type() == type ? it->second : castTensor(it->second, type);
+    result[place.name] = it->second.type() == type ? it->second : castTensor(it->second, type);
     given.erase(it);
   }
   if (!given.empty())
-    return makeError("--input {0}: the program has no such input",
-                     quoted(given.begin()->first));
+    return makeError("--input {0}: the program has no such input", quoted(given.begin()->first));
   return result;
 }
 
@@ -157,9 +154,8 @@ int run() {
     return fail(makeError("--drop {0}: the listing (--asm) numbers 0 to {1}", drop.getValue(),
                           numbered - 1),
                 kBadUsage);
-  llvm::Expected<Machine> machine = npu.empty()
-                                        ? parseMachine(program->machineYaml, programPath)
-                                        : loadMachine(npu);
+  llvm::Expected<Machine> machine =
+      npu.empty() ? parseMachine(program->machineYaml, programPath) : loadMachine(npu);
   if (!machine)
     return fail(machine.takeError(), kBadUsage);
   if (llvm::Error error =
@@ -198,9 +194,8 @@ int run() {
   if (llvm::Error error =
           writeFile(reportJson, [&](llvm::raw_ostream &out) { writeJson(out, report); }))
     return fail(std::move(error), kBadUsage);
-  if (llvm::Error error = writeFile(traceFile, [&](llvm::raw_ostream &out) {
-        writeTrace(out, *program, *machine, *result);
-      }))
+  if (llvm::Error error = writeFile(
+          traceFile, [&](llvm::raw_ostream &out) { writeTrace(out, *program, *machine, *result); }))
     return fail(std::move(error), kBadUsage);
   if (!outputDir.empty() && mode == Functional)
     if (llvm::Error error = writeOutputs(result->outputs))

@@ -142,12 +142,12 @@ Program sample() {
   p.streams.resize(2);
   p.streams[0].engine = EngineKind::Load;
   p.streams[0].code = {{K::LoopBegin, 0}, {K::Advance, 0}, {K::Wait, 1}, {K::Run, 0},
-                       {K::Signal, 0}, {K::LoopEnd, 0}, {K::Run, 3}};
+                       {K::Signal, 0},    {K::LoopEnd, 0}, {K::Run, 3}};
   p.streams[1].engine = EngineKind::Matrix;
   p.streams[1].channel = 1;
-  p.streams[1].code = {{K::LoopBegin, 0}, {K::LoopBegin, 1}, {K::Wait, 0, true}, {K::Run, 1},
-                       {K::LoopEnd, 1}, {K::Signal, 1}, {K::LoopEnd, 0}, {K::Run, 2},
-                       {K::Run, 4}};
+  p.streams[1].code = {{K::LoopBegin, 0}, {K::LoopBegin, 1}, {K::Wait, 0, true},
+                       {K::Run, 1},       {K::LoopEnd, 1},   {K::Signal, 1},
+                       {K::LoopEnd, 0},   {K::Run, 2},       {K::Run, 4}};
 
   Recipe leaf, made;
   leaf.data = Tensor::of<int8_t>(ElementType::Int8, {2, 2}, {1, 2, 3, 4});
@@ -155,8 +155,8 @@ Program sample() {
   made.node.opType = "Transpose";
   made.node.inputs = {0};
   p.recipes = {leaf, made};
-  for (auto kind : {ProgramTensor::Kind::Input, ProgramTensor::Kind::Constant,
-                    ProgramTensor::Kind::Output}) {
+  for (auto kind :
+       {ProgramTensor::Kind::Input, ProgramTensor::Kind::Constant, ProgramTensor::Kind::Output}) {
     ProgramTensor t;
     t.kind = kind;
     t.name = "t" + std::to_string(p.tensors.size());
@@ -166,8 +166,8 @@ Program sample() {
     t.address = 64 * int64_t(p.tensors.size());
     t.bytes = 4;
     t.recipe = kind == ProgramTensor::Kind::Constant ? 1 : -1;
-    t.externalType = kind == ProgramTensor::Kind::Input ? ElementType::Float32
-                                                        : ElementType::Undefined;
+    t.externalType =
+        kind == ProgramTensor::Kind::Input ? ElementType::Float32 : ElementType::Undefined;
     p.tensors.push_back(t);
   }
   p.layers.resize(2);
@@ -338,8 +338,9 @@ TEST_CASE("the listing numbers Run and Wait and names nodes", "[program]") {
   std::string text = disassemble(sample());
   INFO(text);
   CHECK_THAT(text, Catch::Contains("     0    wait s1"));
-  CHECK_THAT(text, Catch::Contains("     1    dma dram[32*L0] -> spm[16 + ring0] int8 "
-                                   "4 in 0..10 at -1 + 4*L0 x 8, strides 8>8 1>1   ; conv1 (Conv)"));
+  CHECK_THAT(text,
+             Catch::Contains("     1    dma dram[32*L0] -> spm[16 + ring0] int8 "
+                             "4 in 0..10 at -1 + 4*L0 x 8, strides 8>8 1>1   ; conv1 (Conv)"));
   CHECK_THAT(text, Catch::Contains("     3      wait s0   ; redundant"));
   CHECK_THAT(text, Catch::Contains("     6  host TopK"));
   CHECK_THAT(text, Catch::Contains("loop L1 x 2 {"));

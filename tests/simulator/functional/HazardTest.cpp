@@ -94,8 +94,8 @@ TEST_CASE("double buffering: the k-th wait takes signal k - n", "[hazards]") {
   if (missing < 0)
     CHECK(two.count() == 0);
   else
-    CHECK_THAT(two.first(), Catch::Contains(missing == 0 ? "read after write"
-                                                         : "write after read"));
+    CHECK_THAT(two.first(),
+               Catch::Contains(missing == 0 ? "read after write" : "write after read"));
 }
 
 TEST_CASE("all kinds of conflict, to the byte", "[hazards]") {
@@ -188,9 +188,9 @@ TEST_CASE("footprints of guarded windows are exact", "[hazards][footprint]") {
     v.dims = {dim(pick(random, 1, 5)), dim(pick(random, 1, 6)), dim(pick(random, 1, 4), true),
               dim(pick(random, 1, 6)), dim(pick(random, 1, 3), true)};
     int64_t h = pick(random, 1, 12), w = pick(random, 1, 12);
-    v.inputs = {operand(Space::Spm, 4096, ElementType::Int16,
-                        {h * w * 2, stride * w * 2, sign * dilation * w * 2, stride * 2,
-                         dilation * 2})};
+    v.inputs = {
+        operand(Space::Spm, 4096, ElementType::Int16,
+                {h * w * 2, stride * w * 2, sign * dilation * w * 2, stride * 2, dilation * 2})};
     Guard gy, gx;
     gy.start.constant = gx.start.constant = -pad;
     gy.coefficients = {0, stride, sign * dilation, 0, 0};

@@ -53,21 +53,22 @@ Program pipeline() {
   v.inputs[0].address.ring = 0;
   v.outputs[0].address.ring = 1;
   v.body = body({inst(BodyOp::Input, false, 0), inst(BodyOp::Constant, false, -1, -1, -1, 1),
-                 inst(BodyOp::Add, false, 0, 1)}, {2});
+                 inst(BodyOp::Add, false, 0, 1)},
+                {2});
   p.vector = {v};
   p.commands = {{CommandKind::Dma, 0, 0}, {CommandKind::Vector, 0, 0}, {CommandKind::Dma, 0, 1}};
   using K = Instruction::Kind;
   p.streams.resize(3);
   p.streams[0].engine = EngineKind::Load;
-  p.streams[0].code = {{K::LoopBegin, 0}, {K::Wait, 1}, {K::Advance, 0},
-                       {K::Run, 0}, {K::Signal, 0}, {K::LoopEnd, 0}};
+  p.streams[0].code = {{K::LoopBegin, 0}, {K::Wait, 1},   {K::Advance, 0},
+                       {K::Run, 0},       {K::Signal, 0}, {K::LoopEnd, 0}};
   p.streams[1].engine = EngineKind::Vector;
-  p.streams[1].code = {{K::LoopBegin, 0}, {K::Wait, 0}, {K::Wait, 3}, {K::Advance, 0},
-                       {K::Advance, 1}, {K::Run, 1}, {K::Signal, 1}, {K::Signal, 2},
-                       {K::LoopEnd, 0}};
+  p.streams[1].code = {{K::LoopBegin, 0}, {K::Wait, 0},    {K::Wait, 3},
+                       {K::Advance, 0},   {K::Advance, 1}, {K::Run, 1},
+                       {K::Signal, 1},    {K::Signal, 2},  {K::LoopEnd, 0}};
   p.streams[2].engine = EngineKind::Store;
-  p.streams[2].code = {{K::LoopBegin, 0}, {K::Wait, 2}, {K::Advance, 1},
-                       {K::Run, 2}, {K::Signal, 3}, {K::LoopEnd, 0}};
+  p.streams[2].code = {{K::LoopBegin, 0}, {K::Wait, 2},   {K::Advance, 1},
+                       {K::Run, 2},       {K::Signal, 3}, {K::LoopEnd, 0}};
   return p;
 }
 
