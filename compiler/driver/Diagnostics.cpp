@@ -57,7 +57,7 @@ LogicalResult ModelDiagnostics::handle(Diagnostic &diagnostic) {
   line += text;
   bool isNew = printed.insert(line).second;
   if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
-    if (internal || opOfNode.find(onnx::nodeName(diagnostic.getLocation())) == opOfNode.end())
+    if (internal || onnx::nodeName(diagnostic.getLocation()).empty())
       ++internalErrors;
     else if (isNew)
       ++unsupportedNodes;

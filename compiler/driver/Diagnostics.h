@@ -23,7 +23,7 @@ public:
   /// An error about a node that did not come out of MLIR.
   void unsupported(const Node &node, llvm::StringRef reason);
 
-  /// Errors at ONNX nodes: what the model asks for and the compiler cannot do.
+  /// Errors at ONNX nodes and graph inputs: what the model asks for and the compiler cannot do.
   unsigned unsupportedCount() const { return unsupportedNodes; }
   /// Errors that are the compiler's own fault: no node, or MLIR's verifiers.
   unsigned internalCount() const { return internalErrors; }

@@ -82,6 +82,7 @@ private:
   int16_t value(Value v);
   LogicalResult convert(Operation &op);
   int16_t binary(BodyOp op, bool isFloat, int16_t a, int16_t b);
+  int16_t scaled(int16_t v, double factor);
   int16_t sigmoidOf(int16_t a, int16_t b);
   int16_t store(Value yielded, unsigned output);
   void compact();
@@ -137,6 +138,15 @@ int16_t Converter::binary(BodyOp op, bool isFloat, int16_t a, int16_t b) {
     if (op == BodyOp::Div)
       return constant(l / r, true);
   }
+  if (isFloat && op == BodyOp::Mul) {
+    int16_t folded = -1;
+    if (y.op == BodyOp::Constant)
+      folded = scaled(a, y.imm);
+    else if (x.op == BodyOp::Constant)
+      folded = scaled(b, x.imm);
+    if (folded >= 0)
+      return folded;
+  }
   // The operand ports subtract a constant from an integer that they widen (zero points).
   if (op == BodyOp::Sub && !isFloat && x.op == BodyOp::Input && y.op == BodyOp::Constant) {
     BodyInst shifted = x;
@@ -156,6 +166,51 @@ int16_t Converter::binary(BodyOp op, bool isFloat, int16_t a, int16_t b) {
       return emit(BodyOp::Fma, false, y.a, y.b, a);
   }
   return emit(op, isFloat, a, b);
+}
+
+/// `v` times a positive constant without a new operation: the factor moves into constants
+/// further up, in double, so that factors that cancel (the scales of a Q/DQ pair) cancel
+/// exactly. -1 where it cannot.
+int16_t Converter::scaled(int16_t v, double factor) {
+  const BodyInst inst = code[v];
+  if (!inst.isFloat)
+    return -1;
+  switch (inst.op) {
+  case BodyOp::Constant:
+    return constant(inst.imm * factor, true);
+  case BodyOp::Mul: {
+    int16_t c = code[inst.b].op == BodyOp::Constant ? inst.b : inst.a;
+    if (code[c].op != BodyOp::Constant)
+      return -1;
+    int16_t x = c == inst.b ? inst.a : inst.b;
+    double product = code[c].imm * factor;
+    return float(product) == 1 ? x : emit(BodyOp::Mul, true, x, constant(product, true));
+  }
+  case BodyOp::Fma: {
+    int16_t c = code[inst.b].op == BodyOp::Constant ? inst.b : inst.a;
+    if (code[c].op != BodyOp::Constant)
+      return -1;
+    int16_t rest = scaled(inst.c, factor);
+    if (rest < 0)
+      return -1;
+    return emit(BodyOp::Fma, true, c == inst.b ? inst.a : inst.b,
+                constant(code[c].imm * factor, true), rest);
+  }
+  case BodyOp::Add:
+  case BodyOp::Sub: {
+    int16_t a = scaled(inst.a, factor), b = scaled(inst.b, factor);
+    return a < 0 || b < 0 ? int16_t(-1) : emit(inst.op, true, a, b);
+  }
+  case BodyOp::Max:
+  case BodyOp::Min: {
+    if (factor <= 0)
+      return -1;
+    int16_t a = scaled(inst.a, factor), b = scaled(inst.b, factor);
+    return a < 0 || b < 0 ? int16_t(-1) : emit(inst.op, true, a, b);
+  }
+  default:
+    return -1;
+  }
 }
 
 /// a / b where it spells 1 / (1 + exp(-x)); -1 otherwise.
@@ -197,7 +252,7 @@ LogicalResult Converter::convert(Operation &op) {
           return;
         const BodyInst divisor = code[operand(1)];
         if (divisor.op == BodyOp::Constant && divisor.imm != 0) // docs/numerics.md
-          id = binary(BodyOp::Mul, true, operand(0), constant(1.0f / float(divisor.imm), true));
+          id = binary(BodyOp::Mul, true, operand(0), constant(1.0 / float(divisor.imm), true));
         else if (isConstant(operand(0), 1))
           id = emit(BodyOp::Reciprocal, true, operand(1));
         else
@@ -365,27 +420,40 @@ int16_t Converter::store(Value yielded, unsigned output) {
   if (!(low >= typeLow && high <= typeHigh))
     return v; // not saturated in the body: keep what it says
   result.operandTypes[slot] = storageType(type, isUnsigned);
-  // round(x) + zero point: the store rounds (docs/numerics.md on ties at odd zero points).
-  auto dropRound = [&](int16_t x) -> int16_t {
-    if (code[x].op == BodyOp::Round)
-      return code[x].a;
-    if (code[x].op == BodyOp::Add) {
-      int16_t r = code[x].a, z = code[x].b;
-      if (code[r].op != BodyOp::Round)
-        std::swap(r, z);
-      if (code[r].op == BodyOp::Round && code[z].op == BodyOp::Constant)
-        return binary(BodyOp::Add, true, code[r].a, z);
+  // round(x) + zero point: the port rounds, adds and saturates.
+  double zero = 0;
+  int16_t rounded = inner;
+  if (code[inner].op == BodyOp::Add) {
+    int16_t r = code[inner].a, z = code[inner].b;
+    if (code[r].op != BodyOp::Round)
+      std::swap(r, z);
+    if (code[r].op == BodyOp::Round && code[z].op == BodyOp::Constant) {
+      rounded = r;
+      zero = code[z].imm;
     }
-    return x;
-  };
-  int16_t rounded = dropRound(inner);
-  if (rounded == inner)
+  }
+  if (code[rounded].op != BodyOp::Round)
     return v; // truncation, not rounding
-  int16_t stored = rounded;
+  int16_t stored = code[rounded].a;
+  // A narrower clamp is monotone, so it may stand before the rounding.
   if (low > typeLow)
-    stored = binary(BodyOp::Max, true, stored, constant(low, true));
+    stored = binary(BodyOp::Max, true, stored, constant(low - zero, true));
   if (high < typeHigh)
-    stored = binary(BodyOp::Min, true, stored, constant(high, true));
+    stored = binary(BodyOp::Min, true, stored, constant(high - zero, true));
+  result.body.zeros[output] = zero;
+  // Clamping at the rounded range's end is what saturation does: max(x, 0) before a store whose
+  // zero point is the type's lowest number (a ReLU) is free.
+  while (code[stored].op == BodyOp::Max || code[stored].op == BodyOp::Min) {
+    const BodyInst clamp = code[stored];
+    int16_t bound = code[clamp.b].op == BodyOp::Constant ? clamp.b : clamp.a;
+    if (code[bound].op != BodyOp::Constant)
+      break;
+    bool idle = clamp.op == BodyOp::Max ? code[bound].imm + zero <= typeLow
+                                        : code[bound].imm + zero >= typeHigh;
+    if (!idle)
+      break;
+    stored = bound == clamp.b ? clamp.a : clamp.b;
+  }
   return stored;
 }
 
@@ -435,11 +503,14 @@ FailureOr<ConvertedBody> Converter::run() {
     if (failed(convert(op)))
       return failure();
   Operation *terminator = block.getTerminator();
+  result.body.zeros.assign(terminator->getNumOperands(), 0);
   for (auto [i, v] : llvm::enumerate(terminator->getOperands())) {
     if (value(v) < 0)
       return terminator->emitError("yields a value from outside the body");
     result.body.yields.push_back(store(v, i));
   }
+  if (llvm::all_of(result.body.zeros, [](double z) { return z == 0; }))
+    result.body.zeros.clear();
   compact();
   return std::move(result);
 }

@@ -52,6 +52,11 @@ Type Importer::typeOf(ValueId id, std::string &reason) {
              (value.type == ElementType::String ? "strings" : "unknown element type");
     return {};
   }
+  // Constants may be empty (the roi of a Resize); there is no command on no elements.
+  if (!graph.constant(id) && llvm::is_contained(value.shape(), 0)) {
+    reason = "'" + value.name + "' has no elements";
+    return {};
+  }
   return RankedTensorType::get(value.shape(), element);
 }
 
@@ -164,8 +169,11 @@ OwningOpRef<ModuleOp> Importer::run() {
     inputNames.push_back(nameAttr(id));
     inputTypes.push_back(typeOf(id, reason));
     if (!inputTypes.back())
-      return emitError(fileLoc) << "graph input: " << reason, nullptr;
+      failed = (emitError(named(graph.values[id].name)) << reason, true);
   }
+
+  if (failed)
+    return nullptr;
 
   builder.setInsertionPointToEnd(module->getBody());
   // The function's type gets its results once the body is there.

@@ -151,38 +151,11 @@ static LogicalResult lowerQLinearMatMul(onnx::NodeOp, LoweringContext &c) {
                                  std::nullopt, y->zeroPoint, type));
 }
 
-/// com.microsoft QGemm: a, scale, point, b, scale, point, [bias int32], [y scale, y point].
-static LogicalResult lowerQGemm(onnx::NodeOp, LoweringContext &c) {
-  RankedTensorType type = c.resultType();
-  bool transposeA = c.getInt("transA", 0), transposeB = c.getInt("transB", 0);
-  auto a = quantized(c, c.input(0), c.input(1), c.input(2), 0);
-  auto b = quantized(c, c.input(3), c.input(4), c.input(5), transposeB ? 0 : 1);
-  if (!a || !b || a->scales || c.getFloat("alpha", 1) != 1)
-    return c.refuse("scales or zero points are not constant, or alpha is not 1");
-  std::optional<Arg> bias;
-  if (c.has(6))
-    bias = c.arg(6);
-  Value sums = multiply(c, integerFactor(c, *a), integerFactor(c, *b), transposeA, transposeB,
-                        type.getShape());
-  double scale = 1;
-  int64_t point = 0;
-  if (c.has(7)) {
-    auto y = quantized(c, c.node.getOutputs()[0], c.input(7), c.has(8) ? c.input(8) : Value(), 0);
-    if (!y || y->scales)
-      return c.refuse("the result's scale or zero point is not constant");
-    scale = y->scale;
-    point = y->zeroPoint;
-    return c.result(requantizeSums(c, sums, productScale(c, *a, *b, scale, 1), bias, point, type));
-  }
-  return c.refuse("a result that is not quantised");
-}
-
 ArrayRef<Lowering> matmulLowerings() {
   static const Lowering entries[] = {{"", "MatMul", lowerMatMul},
                                      {"", "Gemm", lowerGemm},
                                      {"", "MatMulInteger", lowerMatMulInteger},
-                                     {"", "QLinearMatMul", lowerQLinearMatMul},
-                                     {"com.microsoft", "QGemm", lowerQGemm}};
+                                     {"", "QLinearMatMul", lowerQLinearMatMul}};
   return entries;
 }
 

@@ -117,6 +117,9 @@ struct BodyInst {
 struct Body {
   llvm::SmallVector<BodyInst, 8> insts;
   llvm::SmallVector<int16_t, 2> yields;
+  /// Empty, or one per yield: the output port adds it to the rounded value before it saturates
+  /// (the zero point of QuantizeLinear).
+  llvm::SmallVector<double, 2> zeros;
 };
 
 /// True when value(ivs) == equals; a default-constructed condition always holds.

@@ -153,8 +153,11 @@ void Listing::body(const Body &body, llvm::StringRef indent) {
     out << '\n';
   }
   out << indent << "    yield";
-  for (int16_t yield : body.yields)
-    out << " %" << yield;
+  for (size_t i = 0; i < body.yields.size(); ++i) {
+    out << " %" << body.yields[i];
+    if (i < body.zeros.size() && body.zeros[i] != 0)
+      out << " zero " << body.zeros[i];
+  }
   out << '\n';
 }
 

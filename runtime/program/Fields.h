@@ -221,6 +221,7 @@ template <class A> void fields(A &ar, BodyInst &inst) {
 template <class A> void fields(A &ar, Body &body) {
   io(ar, body.insts);
   io(ar, body.yields);
+  io(ar, body.zeros);
 }
 template <class A> void fields(A &ar, Condition &condition) {
   io(ar, condition.always);

@@ -79,8 +79,16 @@ BodyRunner::BodyRunner(const Body &body) {
     }
     stepOf.push_back(add(step));
   }
-  for (int16_t yield : body.yields)
-    results.push_back(stepOf[yield]);
+  for (size_t i = 0; i < body.yields.size(); ++i) {
+    int result = stepOf[body.yields[i]];
+    double zero = i < body.zeros.size() ? body.zeros[i] : 0;
+    if (zero != 0 && steps[result].isFloat) {
+      int rounded = add({BodyOp::Round, true, true, ElementType::Undefined, result});
+      int constant = add({BodyOp::Constant, true, true, ElementType::Undefined, -1, -1, -1, zero});
+      result = add({BodyOp::Add, true, true, ElementType::Undefined, rounded, constant});
+    }
+    results.push_back(result);
+  }
   registers = std::make_unique<Register[]>(steps.size());
   for (size_t s = 0; s < steps.size(); ++s) {
     if (steps[s].op != BodyOp::Constant)
