@@ -167,7 +167,7 @@ llvm::Expected<Program> npucc::parseProgram(std::unique_ptr<llvm::MemoryBuffer> 
                                buffer->getBufferSize());
   llvm::ArrayRef<uint8_t> sections[kSections];
   if (llvm::Error error = split(path, file, sections))
-    return std::move(error);
+    return llvm::Expected<Program>(std::move(error));
 
   Program program;
   for (unsigned s = 0; s + 1 < kSections; ++s) {
