@@ -12,11 +12,11 @@ namespace {
 constexpr const char *kSpaces[] = {"dram", "spm", "acc"};
 constexpr const char *kEngines[] = {"load", "store", "matrix", "vector", "control"};
 constexpr const char *kBodyOps[] = {
-    "const", "input",  "index", "add",   "sub",     "mul",        "div",   "mod",     "max",
-    "min",   "neg",    "abs",   "fma",   "eq",      "lt",         "le",    "and",     "or",
-    "xor",   "not",    "select", "floor", "ceil",   "round",      "exp",   "log",     "sqrt",
-    "rsqrt", "recip",  "tanh",  "erf",   "sin",     "cos",        "pow",   "sigmoid", "tofloat",
-    "toint", "roundto", "wrap", "lookup"};
+    "const", "input", "index",   "add",     "sub",    "mul",     "div",  "mod",
+    "max",   "min",   "neg",     "abs",     "fma",    "eq",      "lt",   "le",
+    "and",   "or",    "xor",     "not",     "select", "floor",   "ceil", "round",
+    "exp",   "log",   "sqrt",    "rsqrt",   "recip",  "tanh",    "erf",  "sin",
+    "cos",   "pow",   "sigmoid", "tofloat", "toint",  "roundto", "wrap", "lookup"};
 static_assert(std::size(kBodyOps) == static_cast<size_t>(BodyOp::Lookup) + 1);
 
 /// A name out of a file, on one line.
@@ -257,10 +257,10 @@ void Listing::command(const Command &c, llvm::StringRef indent) {
 
 void Listing::header() {
   static const char *const kinds[] = {"input", "output", "constant", "intermediate"};
-  out << "; " << plain(p.modelName) << " for " << plain(p.machineName) << ", " << plain(p.precision) << ", batch "
-      << p.batch << '\n';
-  out << "; bytes in use: dram " << p.dramBytes << ", spm " << p.spmBytes << ", acc "
-      << p.accBytes << '\n';
+  out << "; " << plain(p.modelName) << " for " << plain(p.machineName) << ", " << plain(p.precision)
+      << ", batch " << p.batch << '\n';
+  out << "; bytes in use: dram " << p.dramBytes << ", spm " << p.spmBytes << ", acc " << p.accBytes
+      << '\n';
   for (size_t r = 0; r < p.rings.size(); ++r)
     out << "ring" << r << ": " << p.rings[r].slots << " x " << p.rings[r].slotBytes << " bytes\n";
   for (size_t s = 0; s < p.semaphores.size(); ++s)

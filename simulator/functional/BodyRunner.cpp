@@ -110,8 +110,8 @@ int BodyRunner::add(const BodyStep &step) {
 int BodyRunner::asKind(int step, bool isFloat) {
   if (steps[step].isFloat == isFloat)
     return step;
-  return add({isFloat ? BodyOp::ToFloat : BodyOp::ToInt, isFloat, !isFloat, ElementType::Undefined,
-              step});
+  return add(
+      {isFloat ? BodyOp::ToFloat : BodyOp::ToInt, isFloat, !isFloat, ElementType::Undefined, step});
 }
 
 bool BodyRunner::reads(size_t operand) const {
@@ -331,8 +331,8 @@ void BodyRunner::intStep(const BodyStep &step, int64_t n, int64_t *to) {
 }
 
 void npucc::evaluateBody(const Body &body, llvm::ArrayRef<double> operands,
-                         llvm::ArrayRef<ElementType> operandTypes,
-                         llvm::ArrayRef<int64_t> indices, llvm::ArrayRef<ElementType> outputTypes,
+                         llvm::ArrayRef<ElementType> operandTypes, llvm::ArrayRef<int64_t> indices,
+                         llvm::ArrayRef<ElementType> outputTypes,
                          llvm::MutableArrayRef<double> results) {
   BodyRunner runner(body);
   runner.run(1, [&](const BodyStep &step, const int64_t *, void *to) {
