@@ -41,6 +41,10 @@ write("kinds", [node("Clip", ["x", "", "high"], ["a"], name="clip1"),
       [("x", F, [1, 1, 4, 4])], [("y", TensorProto.UINT8, [1, 8, 4, 4])],
       [("w", np.arange(72, dtype=np.float32).reshape(8, 1, 3, 3)),
        ("high", np.array(6, dtype=np.float32))])
+write("strings", [node("Identity", ["x"], ["y"], name="identity1")],
+      [("x", TensorProto.STRING, [2])], [("y", TensorProto.STRING, [2])])
+write("empty", [node("Relu", ["x"], ["y"], name="relu1")],
+      [("x", F, [0, 3])], [("y", F, [0, 3])])
 with open(os.path.join(FOLDER, "relu.onnx"), "rb") as whole:
     data = whole.read()
 with open(os.path.join(FOLDER, "truncated.onnx"), "wb") as part:
