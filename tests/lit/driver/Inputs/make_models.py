@@ -45,6 +45,10 @@ write("strings", [node("Identity", ["x"], ["y"], name="identity1")],
       [("x", TensorProto.STRING, [2])], [("y", TensorProto.STRING, [2])])
 write("empty", [node("Relu", ["x"], ["y"], name="relu1")],
       [("x", F, [0, 3])], [("y", F, [0, 3])])
+write("host", [node("Relu", ["x"], ["a"], name="relu1"),
+               node("TopK", ["a", "k"], ["y", "i"], name="topk1")],
+      [("x", F, [2, 8])], [("y", F, [2, 3]), ("i", I, [2, 3])],
+      [("k", np.array([3], dtype=np.int64))])
 with open(os.path.join(FOLDER, "relu.onnx"), "rb") as whole:
     data = whole.read()
 with open(os.path.join(FOLDER, "truncated.onnx"), "wb") as part:
