@@ -293,4 +293,18 @@ Value contract(LoweringContext &c, const Factor &a, const Factor &b, AffineMap o
                  });
 }
 
+Value applyMatrix(LoweringContext &c, Value storage, Type element, int64_t dim, int64_t rows,
+                  ArrayRef<float> matrix) {
+  Ints shape(shapeOf(storage));
+  int64_t rank = shape.size();
+  Value constant = c.constantFloats(matrix, {rows, shape[dim]});
+  Value weights = onnx::DataOp::create(c.b, c.loc, LoweringContext::typeOf(constant), constant);
+  Ints in = iota(rank);
+  in[dim] = rank;
+  shape[dim] = rows;
+  Factor x{storage, element, dimsMap(c, rank + 1, in)};
+  Factor w{weights, c.b.getF32Type(), dimsMap(c, rank + 1, {dim, rank})};
+  return contract(c, x, w, dimsMap(c, rank + 1, iota(rank)), shape);
+}
+
 } // namespace npucc::lowering

@@ -56,6 +56,11 @@ mlir::Value contract(LoweringContext &c, const Factor &a, const Factor &b, mlir:
 /// The ONNX element type that stands for contract()'s accumulator.
 mlir::Type accumulatorType(mlir::Type a);
 
+/// Along dimension `dim` (of ONNX element type `element`), the product with a constant matrix of
+/// `rows` rows; f32 sums.
+mlir::Value applyMatrix(LoweringContext &c, mlir::Value storage, mlir::Type element, int64_t dim,
+                        int64_t rows, llvm::ArrayRef<float> matrix);
+
 /// A generic as it is: one result, stored as the init is.
 mlir::Value
 generic(LoweringContext &c, mlir::ValueRange inputs, llvm::ArrayRef<mlir::AffineMap> inputMaps,

@@ -82,6 +82,44 @@ static std::optional<Ints> paddedIndices(StringRef mode, int64_t size, int64_t l
   return result;
 }
 
+/// Rows `indices` of a float tensor by a small matrix of zeros and ones, where they make too
+/// many pieces; null for other types and for large matrices.
+static Value takeByMatrix(LoweringContext &c, Value storage, int64_t dim,
+                          ArrayRef<int64_t> indices) {
+  Type element = c.element(0);
+  int64_t first = *llvm::min_element(indices), span = *llvm::max_element(indices) - first + 1;
+  int64_t rows = indices.size();
+  if (!isFloat(element) || !computeType(element).isF32() || rows * span > (1 << 18))
+    return {};
+  std::vector<float> matrix(rows * span, 0.0f);
+  for (auto [i, index] : llvm::enumerate(indices))
+    matrix[i * span + (index - first)] = 1;
+  Ints offsets(shapeOf(storage).size(), 0), sizes(shapeOf(storage));
+  offsets[dim] = first;
+  sizes[dim] = span;
+  Value part = slice(c, storage, offsets, sizes);
+  Value taken = applyMatrix(c, part, element, dim, rows, matrix);
+  return toStorage(c, taken, RankedTensorType::get(shapeOf(taken), element));
+}
+
+/// The rows that `low` and `high` add, before and after the source. Null where that is too much.
+static Value padByRows(LoweringContext &c, Value source, int64_t dim, ArrayRef<int64_t> indices,
+                       int64_t low, int64_t high) {
+  if (Value taken = take(c, source, dim, indices))
+    return taken;
+  if (low < 0 || high < 0)
+    return {};
+  SmallVector<Value> parts;
+  auto border = [&](ArrayRef<int64_t> rows) {
+    if (!rows.empty())
+      parts.push_back(takeByMatrix(c, source, dim, rows));
+  };
+  border(indices.take_front(low));
+  parts.push_back(source);
+  border(indices.take_back(high));
+  return llvm::is_contained(parts, Value()) ? Value() : concat(c, parts, dim);
+}
+
 static LogicalResult lowerPad(onnx::NodeOp, LoweringContext &c) {
   ArrayRef<int64_t> shape = c.shape(0);
   int64_t rank = shape.size();
@@ -101,7 +139,7 @@ static LogicalResult lowerPad(onnx::NodeOp, LoweringContext &c) {
       if (low[d] == 0 && high[d] == 0)
         continue;
       auto indices = paddedIndices(mode, shape[d], low[d], high[d]);
-      source = indices ? take(c, source, d, *indices) : Value();
+      source = indices ? padByRows(c, source, d, *indices, low[d], high[d]) : Value();
       if (!source)
         return c.refuse("pads of mode " + mode + " that repeat many elements");
     }

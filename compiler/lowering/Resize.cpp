@@ -110,21 +110,6 @@ static Value repeatAll(LoweringContext &c, Value storage,
   return reshape(c, copies, result);
 }
 
-/// Along one dimension, the product with a constant matrix [out, in].
-static Value applyMatrix(LoweringContext &c, Value storage, const Axis &axis,
-                         ArrayRef<float> matrix, Type element) {
-  Ints shape(shapeOf(storage));
-  int64_t rank = shape.size();
-  Value constant = c.constantFloats(matrix, {axis.out, axis.in});
-  Value weights = onnx::DataOp::create(c.b, c.loc, LoweringContext::typeOf(constant), constant);
-  Ints in = iota(rank);
-  in[axis.dim] = rank;
-  shape[axis.dim] = axis.out;
-  Factor x{storage, element, dimsMap(c, rank + 1, in)};
-  Factor w{weights, c.b.getF32Type(), dimsMap(c, rank + 1, {axis.dim, rank})};
-  return contract(c, x, w, dimsMap(c, rank + 1, iota(rank)), shape);
-}
-
 static LogicalResult lowerNearest(LoweringContext &c, ArrayRef<Axis> axes,
                                   ArrayRef<SmallVector<double>> positions) {
   StringRef rounding = c.getString("nearest_mode", "round_prefer_floor");
@@ -147,7 +132,7 @@ static LogicalResult lowerNearest(LoweringContext &c, ArrayRef<Axis> axes,
       std::vector<float> matrix(axis.out * axis.in, 0.0f);
       for (int64_t o = 0; o < axis.out; ++o)
         matrix[o * axis.in + table[o]] = 1;
-      taken = applyMatrix(c, y, axis, matrix, c.element(0));
+      taken = applyMatrix(c, y, c.element(0), axis.dim, axis.out, matrix);
       taken = toStorage(c, taken, RankedTensorType::get(shapeOf(taken), c.element(0)));
     }
     if (!taken)
@@ -197,7 +182,7 @@ static LogicalResult lowerResize(onnx::NodeOp, LoweringContext &c) {
   Type element = c.element(0);
   for (auto [axis, where] : llvm::zip_equal(axes, positions)) {
     auto matrix = resizeMatrix(axis, where, mode == "cubic", c.getFloat("cubic_coeff_a", -0.75));
-    y = applyMatrix(c, y, axis, matrix, element);
+    y = applyMatrix(c, y, element, axis.dim, axis.out, matrix);
     element = c.b.getF32Type();
   }
   return c.result(toStorage(c, y, c.resultType()));
