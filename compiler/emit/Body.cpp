@@ -82,6 +82,8 @@ private:
   int16_t value(Value v);
   LogicalResult convert(Operation &op);
   int16_t binary(BodyOp op, bool isFloat, int16_t a, int16_t b);
+  bool isRounded(int16_t v) const;
+  int16_t integerOf(int16_t v, bool isUnsigned, Type type);
   int16_t scaled(int16_t v, double factor);
   int16_t sigmoidOf(int16_t a, int16_t b);
   int16_t store(Value yielded, unsigned output);
@@ -166,6 +168,53 @@ int16_t Converter::binary(BodyOp op, bool isFloat, int16_t a, int16_t b) {
       return emit(BodyOp::Fma, false, y.a, y.b, a);
   }
   return emit(op, isFloat, a, b);
+}
+
+/// Is the float a whole number (rounded, then perhaps shifted and clamped by whole numbers)?
+bool Converter::isRounded(int16_t v) const {
+  const BodyInst &inst = code[v];
+  switch (inst.op) {
+  case BodyOp::Round:
+  case BodyOp::Floor:
+  case BodyOp::Ceil:
+    return true;
+  case BodyOp::Constant:
+    return inst.imm == std::floor(inst.imm);
+  case BodyOp::Add:
+  case BodyOp::Max:
+  case BodyOp::Min:
+    return isRounded(inst.a) && isRounded(inst.b);
+  default:
+    return false;
+  }
+}
+
+/// An integer of the IR's `type` read with the given sign: where it was cut to that width, it
+/// is cut with that sign; a float that clamping holds in range needs no cut at all.
+int16_t Converter::integerOf(int16_t v, bool isUnsigned, Type type) {
+  if (code[v].op != BodyOp::Wrap)
+    return v;
+  int16_t inner = code[v].a;
+  unsigned width = type.getIntOrFloatBitWidth();
+  double low = isUnsigned ? 0 : -std::ldexp(1.0, width - 1);
+  double high = std::ldexp(1.0, isUnsigned ? width : width - 1) - 1;
+  if (code[inner].op == BodyOp::ToInt) {
+    double least = -INFINITY, most = INFINITY;
+    for (int16_t x = code[inner].a; code[x].op == BodyOp::Max || code[x].op == BodyOp::Min;) {
+      int16_t bound = code[code[x].b].op == BodyOp::Constant ? code[x].b : code[x].a;
+      if (code[bound].op != BodyOp::Constant)
+        break;
+      (code[x].op == BodyOp::Max ? least : most) =
+          code[x].op == BodyOp::Max ? std::max(least, code[bound].imm)
+                                    : std::min(most, code[bound].imm);
+      x = bound == code[x].b ? code[x].a : code[x].b;
+    }
+    if (least >= low && most <= high)
+      return inner;
+  }
+  BodyInst wrap = code[v];
+  wrap.wrap = storageType(type, isUnsigned);
+  return push(wrap);
 }
 
 /// `v` times a positive constant without a new operation: the factor moves into constants
@@ -329,8 +378,10 @@ LogicalResult Converter::convert(Operation &op) {
         else
           id = emit(BodyOp::Not, false, emit(BodyOp::Equal, false, a, b));
       })
-      .Case<arith::ExtSIOp, arith::ExtUIOp, arith::ExtFOp, arith::IndexCastOp,
-            arith::IndexCastUIOp>([&](auto) { same(); })
+      .Case<arith::ExtSIOp, arith::ExtUIOp>([&](auto) {
+        id = integerOf(operand(0), isa<arith::ExtUIOp>(op), op.getOperand(0).getType());
+      })
+      .Case<arith::ExtFOp, arith::IndexCastOp, arith::IndexCastUIOp>([&](auto) { same(); })
       .Case<arith::TruncFOp>([&](auto) {
         BodyInst inst;
         inst.op = BodyOp::RoundTo;
@@ -347,13 +398,16 @@ LogicalResult Converter::convert(Operation &op) {
         id = push(inst);
       })
       .Case<arith::SIToFPOp, arith::UIToFPOp>([&](auto) {
-        const BodyInst source = code[operand(0)];
-        if (source.op == BodyOp::Input) { // the port converts
+        int16_t integer = integerOf(operand(0), isa<arith::UIToFPOp>(op), op.getOperand(0).getType());
+        const BodyInst source = code[integer];
+        if (source.op == BodyOp::ToInt && isRounded(source.a)) {
+          id = source.a; // a quantised number is already whole
+        } else if (source.op == BodyOp::Input) { // the port converts
           BodyInst inst = source;
           inst.isFloat = true;
           id = push(inst);
         } else {
-          id = emit(BodyOp::ToFloat, true, operand(0));
+          id = emit(BodyOp::ToFloat, true, integer);
         }
       })
       .Case<arith::FPToSIOp, arith::FPToUIOp>([&](auto) {

@@ -12,6 +12,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
+
 using namespace mlir;
 namespace npu = npucc::npu;
 namespace onnx = npucc::onnx;
@@ -31,6 +33,8 @@ using npucc::Guard;
 using npucc::HostCommand;
 using npucc::Instruction;
 using npucc::isFloat;
+using npucc::isInteger;
+using npucc::isSigned;
 using npucc::kNoValue;
 using npucc::Layer;
 using npucc::LoopDim;
@@ -301,11 +305,18 @@ Address ProgramEmitter::address(Value memref, ArrayRef<AffineExpr> coordinates, 
   return result;
 }
 
+/// A signless constant of the IR as the number that `type` stores for these bits.
+static double asStored(double value, ElementType type) {
+  if (value < 0 && isInteger(type) && !isSigned(type))
+    value += std::ldexp(1.0, bitWidth(type));
+  return value;
+}
+
 Operand ProgramEmitter::operand(Value memref, npu::AccessAttr access, ValueRange ivs,
                                 ElementType type) {
   Operand result;
   result.type = type;
-  result.fill = access.getFill().getValueAsDouble();
+  result.fill = asStored(access.getFill().getValueAsDouble(), type);
   auto memrefType = cast<MemRefType>(memref.getType());
   SmallVector<int64_t> memoryStrides;
   int64_t offset;
@@ -462,7 +473,8 @@ LogicalResult ProgramEmitter::vector(npu::VectorOp op) {
         operand(v, cast<npu::AccessAttr>(op.getAccesses()[i]), ivs, body->operandTypes[i]));
     ++i;
   }
-  command.initial.assign(op.getInitial().begin(), op.getInitial().end());
+  for (auto [value, output] : llvm::zip(op.getInitial(), command.outputs))
+    command.initial.push_back(asStored(value, output.type));
   command.clearIf = condition(op.getClearIf(), ivs);
   program.vector.push_back(std::move(command));
   return success();
