@@ -85,7 +85,7 @@ private:
   LogicalResult vector(npu::VectorOp op);
   LogicalResult host(npu::HostOp op);
   void copy(Value whole, Value tile, AffineMap origin, ValueRange ivs, bool store);
-  int32_t layer(Location loc);
+  int32_t layer(Operation &op);
   void run(Operation &op, CommandKind kind, uint32_t index, npu::StreamKind engine,
            int64_t channel);
   std::vector<Instruction> &stream(npu::StreamKind kind, int64_t channel);
@@ -364,16 +364,38 @@ void ProgramEmitter::dims(npu::NestAttr nest, ValueRange ivs, SmallVectorImpl<Lo
 // Commands
 //===----------------------------------------------------------------------===//
 
-int32_t ProgramEmitter::layer(Location loc) {
-  auto found = layers.find(onnx::nodeName(loc));
-  return found == layers.end() ? -1 : found->second;
+/// Every node name in a location.
+static void nodeNames(Location loc, SmallVectorImpl<StringRef> &names) {
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    for (Location part : fused.getLocations())
+      nodeNames(part, names);
+  else if (StringRef name = onnx::nodeName(loc); !name.empty())
+    names.push_back(name);
+}
+
+/// The layer that pays for a command; the other nodes that it computes are folded into it.
+int32_t ProgramEmitter::layer(Operation &op) {
+  SmallVector<StringRef> names;
+  nodeNames(op.getLoc(), names);
+  op.walk([&](Operation *inner) { nodeNames(inner->getLoc(), names); });
+  int32_t first = -1;
+  for (StringRef name : names) {
+    auto found = layers.find(name);
+    if (found == layers.end())
+      continue;
+    if (first < 0)
+      first = found->second;
+    else if (found->second != first && program.layers[found->second].foldedInto < 0)
+      program.layers[found->second].foldedInto = first;
+  }
+  return first;
 }
 
 void ProgramEmitter::run(Operation &op, CommandKind kind, uint32_t index, npu::StreamKind engine,
                          int64_t channel) {
   Command command;
   command.kind = kind;
-  command.layer = layer(op.getLoc());
+  command.layer = layer(op);
   command.index = index;
   program.commands.push_back(command);
   stream(engine, channel)
@@ -519,7 +541,7 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
   command.node = program.hostNodes.size();
   program.hostNodes.push_back(std::move(node));
   program.host.push_back(std::move(command));
-  if (int32_t l = layer(op.getLoc()); l >= 0)
+  if (int32_t l = layer(*op); l >= 0)
     program.layers[l].host = true;
   return success();
 }
@@ -623,6 +645,9 @@ LogicalResult ProgramEmitter::run() {
       return failure();
   if (failed(block(function.getBody().front())))
     return failure();
+  for (const Command &command : program.commands)
+    if (command.layer >= 0)
+      program.layers[command.layer].foldedInto = -1;
   auto number = [&](StringRef name) -> int64_t {
     auto attr = function->getAttrOfType<IntegerAttr>(name);
     return attr ? attr.getInt() : 0;

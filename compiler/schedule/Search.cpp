@@ -84,9 +84,13 @@ bool Search::consider(TileSizes sizes) {
   if (t.spmBytes > budget)
     return false;
   estimate(t, storages, machine);
-  // Among equals prefer less DRAM traffic, then less scratchpad.
+  // Among near equals prefer less work on any engine (energy, contention), less DRAM traffic,
+  // then less scratchpad.
   auto score = [](const TiledGroup &x) {
-    return x.cycles + 0.05 * x.busy[5] + 1e-6 * double(x.spmBytes);
+    double work = 0;
+    for (double b : x.busy)
+      work += b;
+    return x.cycles + 0.02 * work + 0.03 * x.busy[5] + 1e-6 * double(x.spmBytes);
   };
   if (!best || score(t) < score(*best))
     best = std::move(t);

@@ -407,6 +407,11 @@ enum { kMatrix, kVector, kLoad0, kLoad1, kStore, kDram };
 void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine &machine) {
   t.busy.fill(0);
   double lead = 0, tail = 0; // before the first command can start, after the last one
+  // One iteration of the tile loops passes load, matrix, vector and store; a buffer between two
+  // of them is taken from the start of the one to the end of the other.
+  enum { kStageLoad, kStageMatrix, kStageVector, kStageStore, kStages };
+  std::array<double, kStages> stage{};
+  int innermost = t.sizes.order.size();
   const Group &group = *t.group;
   for (size_t o = 0; o < group.ops.size(); ++o) {
     if (group.epilogue && int(o) == group.contraction + 1)
@@ -423,6 +428,7 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
       if (inner > 1)
         cycles += (inner - 1) * matrixCost(command, extents, false, false, machine).cycles;
       t.busy[kMatrix] += outer * cycles;
+      stage[kStageMatrix] += cycles + last.latencyCycles - last.cycles;
       tail += last.latencyCycles - last.cycles;
       continue;
     }
@@ -432,6 +438,8 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
       extents.push_back(dim.extent);
     CommandCost cost = vectorCost(command, extents, machine);
     t.busy[kVector] += double(t.executions(t.depth[o])) * cost.cycles;
+    if (t.depth[o] == innermost)
+      stage[kStageVector] += cost.latencyCycles;
     // Behind the array, the last tile's vector work is exposed.
     tail += group.contraction >= 0 ? cost.latencyCycles : cost.latencyCycles - cost.cycles;
   }
@@ -453,8 +461,23 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
                            second ? kLoad1 : kLoad0);
     if (!tile.constant)
       lead = std::max(lead, once);
+    if (tile.level >= innermost)
+      stage[kStageLoad] = std::max(
+          stage[kStageLoad], once * t.executions(tile.level) / t.executions(innermost));
   }
-  if (t.outputs.back().how == Placement::How::Tiled)
-    tail += transfer(storeTemplate(t, storages), t.executions(t.depth.back()), kStore);
-  t.cycles = *std::max_element(t.busy.begin(), t.busy.end()) + lead + tail;
+  if (t.outputs.back().how == Placement::How::Tiled) {
+    stage[kStageStore] = transfer(storeTemplate(t, storages), t.executions(t.depth.back()), kStore);
+    tail += stage[kStageStore];
+  }
+  double period = 0, previous = 0;
+  for (double s : stage)
+    if (s > 0) {
+      period = std::max(period, (previous + s) / 2); // two slots
+      previous = s;
+    }
+  int64_t iterations = t.executions(innermost);
+  double steady = *std::max_element(t.busy.begin(), t.busy.end());
+  if (iterations > 1)
+    steady = std::max(steady, iterations * period);
+  t.cycles = steady + lead + tail;
 }

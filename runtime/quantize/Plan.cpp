@@ -29,7 +29,7 @@ Kind kindOf(const Node &node) {
       .Cases({"Tanh", "Gelu", "Mish", "Swish", "Elu", "Selu", "Celu", "Softplus", "Softsign"},
              Kind::Unary)
       .Cases({"ThresholdedRelu", "Erf", "Abs", "Neg"}, Kind::Unary)
-      .Cases({"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"}, Kind::Binary)
+      .Cases({"Add", "Sub", "Mul", "Div", "Max", "Min", "Pow", "Sum"}, Kind::Binary)
       .Cases({"AveragePool", "GlobalAveragePool", "ReduceMean", "Resize"}, Kind::Pool)
       .Cases({"MaxPool", "GlobalMaxPool", "Reshape", "Transpose", "Flatten", "Squeeze"},
              Kind::Through)
@@ -84,6 +84,7 @@ private:
   bool addsMask(const Node &node) const;
   bool isDequantized(ValueId id) const;
   bool canMultiply(const Node &node) const;
+  bool joins(int user, ValueId value, int matrix) const;
   void markEpilogues();
   void removeLonely();
   bool staysFloat(int index) const;
@@ -97,9 +98,36 @@ private:
   QuantPlan plan;
   std::vector<Kind> kinds;
   std::vector<bool> epilogue; ///< by node: fused with the matrix operator before it
+  std::vector<bool> fused;    ///< by value: passes from a matrix operator into its epilogue
 };
 
 } // namespace
+
+/// Whether a value cannot be negative, whatever the data.
+static bool neverNegative(GraphEdit &edit, ValueId id, int depth = 16) {
+  int producer = edit.producer(id);
+  if (producer < 0 || depth == 0)
+    return false;
+  const Node &node = edit.graph().nodes[producer];
+  if (llvm::is_contained({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Exp"}, node.opType))
+    return true;
+  Kind kind = kindOf(node);
+  if (kind != Kind::Through && kind != Kind::Concat && kind != Kind::Pool)
+    return false;
+  size_t data = kind == Kind::Concat ? node.inputs.size() : 1;
+  for (size_t i = 0; i < data; ++i)
+    if (node.inputs[i] == kNoValue || !neverNegative(edit, node.inputs[i], depth - 1))
+      return false;
+  return true;
+}
+
+Range npucc::valueRange(GraphEdit &edit, const QuantizeOptions &options, ValueId id) {
+  auto it = options.ranges.find(id);
+  Range range = it == options.ranges.end() ? options.nominal : it->second;
+  if (it == options.ranges.end() && neverNegative(edit, id))
+    range.low = 0;
+  return {std::min(range.low, 0.0f), std::max(range.high, 0.0f)};
+}
 
 /// Whether an operator adds an attention mask or alike: numbers that stand for minus
 /// infinity leave no room on an 8-bit grid for the scores beside them.
@@ -177,7 +205,21 @@ void Planner::classify() {
 
 /// Elementwise operators that alone read a matrix operator's result, and read no other
 /// activation, belong to it: bias, scale, activation function.
+/// Whether `user` can take `value` from the accumulators of matrix operator `matrix`: it reads
+/// nothing else, or adds a tensor that is there before (a residual connection).
+bool Planner::joins(int user, ValueId value, int matrix) const {
+  const Node &node = graph.nodes[user];
+  auto active = activations(node);
+  if (active.size() == 1)
+    return true;
+  if (active.size() != 2 || active[0] == active[1] || (node.opType != "Add" && node.opType != "Sum"))
+    return false;
+  ValueId other = active[0] == value ? active[1] : active[0];
+  return edit.producer(other) < matrix && sameShape(other, value);
+}
+
 void Planner::markEpilogues() {
+  fused.assign(graph.values.size(), false);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     if (plan.roles[i] != QuantRole::Matrix)
       continue;
@@ -185,11 +227,12 @@ void Planner::markEpilogues() {
     while (true) {
       ValueId result = graph.nodes[last].outputs[0];
       int next = onlyUser(result);
-      if (next < 0 || !isQuantized(next) || !isElementwise(next) ||
-          activations(graph.nodes[next]).size() != 1 ||
+      if (next < 0 || !isQuantized(next) || !isElementwise(next) || epilogue[next] ||
+          !joins(next, result, static_cast<int>(i)) ||
           !sameShape(result, graph.nodes[next].outputs[0]))
         break;
       epilogue[next] = true;
+      fused[result] = true;
       last = next;
     }
   }
@@ -231,7 +274,7 @@ bool Planner::isInternal(ValueId id) const {
   int producer = edit.producer(id), user = onlyUser(id);
   if (producer < 0 || user < 0 || !isQuantized(user) || !isElementwise(user))
     return false;
-  if (epilogue[user])
+  if (fused[id])
     return true;
   if (activations(graph.nodes[user]).size() == 1)
     return isElementwise(producer) || kinds[producer] == Kind::Pool;
@@ -271,9 +314,7 @@ void Planner::shareGrids() {
   auto rangeOf = [&](ValueId id) {
     if (auto it = hulls.find(id); it != hulls.end())
       return it->second;
-    auto it = options.ranges.find(id);
-    Range range = it == options.ranges.end() ? options.nominal : it->second;
-    return Range{std::min(range.low, 0.0f), std::max(range.high, 0.0f)};
+    return valueRange(edit, options, id);
   };
   auto join = [&](ValueId a, ValueId b, bool always) {
     a = find(a), b = find(b);

@@ -25,6 +25,10 @@ struct QuantPlan {
   std::vector<ValueId> gridOf;   ///< by value: representative of those that share a grid
 };
 
+/// The range that a value's grid must hold: measured, or nominal (never negative behind a ReLU).
+/// Zero is always in it, since padding and ReLU need it exactly.
+struct Range valueRange(GraphEdit &edit, const QuantizeOptions &options, ValueId id);
+
 QuantPlan planQuantization(GraphEdit &edit, const QuantizeOptions &options);
 
 } // namespace npucc

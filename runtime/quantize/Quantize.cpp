@@ -31,7 +31,7 @@ public:
 
 private:
   void report();
-  Range rangeOf(ValueId id) const;
+  Range rangeOf(ValueId id);
   const Grid &gridOf(ValueId id);
   void quantizeActivation(ValueId id);
   llvm::Error quantizeParameters(int index);
@@ -62,12 +62,7 @@ private:
 // Activations
 //===----------------------------------------------------------------------===//
 
-/// Measured, or nominal; zero is always in it, since padding and Relu need it exactly.
-Range Quantizer::rangeOf(ValueId id) const {
-  auto it = options.ranges.find(id);
-  Range range = it == options.ranges.end() ? options.nominal : it->second;
-  return {std::min(range.low, 0.0f), std::max(range.high, 0.0f)};
-}
+Range Quantizer::rangeOf(ValueId id) { return valueRange(edit, options, id); }
 
 const Grid &Quantizer::gridOf(ValueId id) {
   ValueId key = plan.gridOf[id];
