@@ -5,6 +5,8 @@
 #include "runtime/onnx/Errors.h"
 #include "runtime/reference/Control.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <exception>
 
 using namespace npucc;
@@ -37,9 +39,21 @@ static Expected<Tensors> runKernel(const Node &node, ArrayRef<Tensor> inputs) {
 Expected<Tensors> npucc::evaluateNode(const Node &node, ArrayRef<Tensor> inputs) {
   if (!isControl(node))
     return runKernel(node, inputs);
-  return evaluateControl(node, inputs, [](ValueId) -> Expected<Tensor> {
-    return makeError("its graph uses values from outside");
-  });
+  // A node on its own (a host operator) has what its bodies capture behind its own inputs: of each
+  // graph attribute in turn, each capture in turn. One outer value may stand there several times.
+  std::vector<ValueId> captured;
+  for (const auto &[name, attribute] : node.attributes)
+    if (auto *body = std::get_if<std::shared_ptr<Graph>>(&attribute.value))
+      for (auto [inner, outer] : (*body)->captures)
+        captured.push_back(outer);
+  if (captured.size() > inputs.size())
+    return makeError("its graphs use {0} values from outside, which are not given",
+                     captured.size());
+  ArrayRef<Tensor> values = inputs.take_back(captured.size());
+  return evaluateControl(node, inputs.drop_back(captured.size()),
+                         [&](ValueId id) -> Expected<Tensor> {
+                           return values[llvm::find(captured, id) - captured.begin()];
+                         });
 }
 
 Expected<std::vector<Tensor>> npucc::evaluateGraph(const Graph &graph, ArrayRef<Tensor> inputs,

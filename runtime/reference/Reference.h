@@ -13,7 +13,8 @@
 
 namespace npucc {
 
-/// Runs one node (also If, Loop, Scan when `graph` is given for captured values).
+/// Runs one node. If, Loop and Scan take the values that their graphs capture behind their own
+/// inputs: of each graph attribute in order of its name, Graph::captures in order.
 llvm::Expected<Tensors> evaluateNode(const Node &node, llvm::ArrayRef<Tensor> inputs);
 
 /// Called with every value as it is computed.

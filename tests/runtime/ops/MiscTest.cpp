@@ -182,6 +182,11 @@ TEST_CASE("A Loop with a captured value, a state and a scan output", "[reference
   CHECK(listOf<float>(outputs[1]) == Floats{3, 5, 7});
   CHECK(errorOf(evaluate(graph, {f32({}, {2}), f32({}, {3}), f32({}, {1})})) ==
         "node 'loop' (Loop): the trip count must be one integer");
+  // On its own, the node takes what it captures behind its inputs.
+  Tensors alone = check(evaluateNode(loop, {i64({}, {3}), Tensor(), f32({}, {1}), f32({}, {2})}));
+  CHECK(alone[0].asDouble(0) == 7);
+  CHECK(errorOf(evaluateNode(loop, {})) ==
+        "its graphs use 1 values from outside, which are not given");
 }
 
 TEST_CASE("Every operator refuses inputs that are not there", "[ops]") {
