@@ -84,7 +84,7 @@ private:
   int16_t binary(BodyOp op, bool isFloat, int16_t a, int16_t b);
   bool isRounded(int16_t v) const;
   int16_t integerOf(int16_t v, bool isUnsigned, Type type);
-  int16_t scaled(int16_t v, double factor);
+  int16_t scaled(int16_t v, double factor, bool &made);
   int16_t sigmoidOf(int16_t a, int16_t b);
   int16_t store(Value yielded, unsigned output);
   void compact();
@@ -142,10 +142,11 @@ int16_t Converter::binary(BodyOp op, bool isFloat, int16_t a, int16_t b) {
   }
   if (isFloat && op == BodyOp::Mul) {
     int16_t folded = -1;
+    bool made = false;
     if (y.op == BodyOp::Constant)
-      folded = scaled(a, y.imm);
+      folded = scaled(a, y.imm, made);
     else if (x.op == BodyOp::Constant)
-      folded = scaled(b, x.imm);
+      folded = scaled(b, x.imm, made);
     if (folded >= 0)
       return folded;
   }
@@ -217,11 +218,17 @@ int16_t Converter::integerOf(int16_t v, bool isUnsigned, Type type) {
   return push(wrap);
 }
 
-/// `v` times a positive constant without a new operation: the factor moves into constants
-/// further up, in double, so that factors that cancel (the scales of a Q/DQ pair) cancel
-/// exactly. -1 where it cannot.
-int16_t Converter::scaled(int16_t v, double factor) {
+/// `v` times a constant: the factor moves into constants further up, in double, so that factors
+/// that cancel (the scales of a Q/DQ pair) cancel exactly. Where a path ends in something else
+/// one multiplication is made there; a second one would be a loss: -1.
+int16_t Converter::scaled(int16_t v, double factor, bool &made) {
   const BodyInst inst = code[v];
+  auto multiply = [&]() -> int16_t {
+    if (made || !inst.isFloat)
+      return -1;
+    made = true;
+    return emit(BodyOp::Mul, true, v, constant(factor, true));
+  };
   if (!inst.isFloat)
     return -1;
   switch (inst.op) {
@@ -230,7 +237,7 @@ int16_t Converter::scaled(int16_t v, double factor) {
   case BodyOp::Mul: {
     int16_t c = code[inst.b].op == BodyOp::Constant ? inst.b : inst.a;
     if (code[c].op != BodyOp::Constant)
-      return -1;
+      return multiply();
     int16_t x = c == inst.b ? inst.a : inst.b;
     double product = code[c].imm * factor;
     return float(product) == 1 ? x : emit(BodyOp::Mul, true, x, constant(product, true));
@@ -238,8 +245,8 @@ int16_t Converter::scaled(int16_t v, double factor) {
   case BodyOp::Fma: {
     int16_t c = code[inst.b].op == BodyOp::Constant ? inst.b : inst.a;
     if (code[c].op != BodyOp::Constant)
-      return -1;
-    int16_t rest = scaled(inst.c, factor);
+      return multiply();
+    int16_t rest = scaled(inst.c, factor, made);
     if (rest < 0)
       return -1;
     return emit(BodyOp::Fma, true, c == inst.b ? inst.a : inst.b,
@@ -247,18 +254,20 @@ int16_t Converter::scaled(int16_t v, double factor) {
   }
   case BodyOp::Add:
   case BodyOp::Sub: {
-    int16_t a = scaled(inst.a, factor), b = scaled(inst.b, factor);
-    return a < 0 || b < 0 ? int16_t(-1) : emit(inst.op, true, a, b);
+    int16_t a = scaled(inst.a, factor, made);
+    int16_t b = a < 0 ? int16_t(-1) : scaled(inst.b, factor, made);
+    return b < 0 ? int16_t(-1) : emit(inst.op, true, a, b);
   }
   case BodyOp::Max:
   case BodyOp::Min: {
     if (factor <= 0)
-      return -1;
-    int16_t a = scaled(inst.a, factor), b = scaled(inst.b, factor);
-    return a < 0 || b < 0 ? int16_t(-1) : emit(inst.op, true, a, b);
+      return multiply();
+    int16_t a = scaled(inst.a, factor, made);
+    int16_t b = a < 0 ? int16_t(-1) : scaled(inst.b, factor, made);
+    return b < 0 ? int16_t(-1) : emit(inst.op, true, a, b);
   }
   default:
-    return -1;
+    return multiply();
   }
 }
 

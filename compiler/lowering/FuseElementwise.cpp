@@ -47,6 +47,19 @@ bool isCheapDequantization(GenericOp op) {
          ops <= kCheapBody;
 }
 
+/// Quantisation makes a tensor smaller: the 8-bit tensor is what should cross to the next loop
+/// nest, not the accumulators that it is made of.
+bool narrows(GenericOp op) {
+  Type out = getElementTypeOrSelf(op->getResult(0).getType());
+  if (!out.isInteger() || out.getIntOrFloatBitWidth() > 8)
+    return false;
+  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+    Type in = getElementTypeOrSelf(input->get().getType());
+    return op.getMatchingIndexingMap(input).getNumResults() == op.getNumLoops() &&
+           in.isIntOrFloat() && in.getIntOrFloatBitWidth() > 8;
+  });
+}
+
 bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<GenericOp>();
   auto consumer = dyn_cast<GenericOp>(operand->getOwner());
@@ -62,7 +75,7 @@ bool shouldFuse(OpOperand *operand) {
     return false;
   bool oneUser =
       llvm::all_of(producer->getUsers(), [&](Operation *user) { return user == consumer; });
-  return oneUser || copy || isCheapDequantization(producer);
+  return copy || isCheapDequantization(producer) || (oneUser && !narrows(producer));
 }
 
 struct Fuse : OpRewritePattern<GenericOp> {

@@ -385,6 +385,19 @@ FailureOr<std::vector<Group>> schedule::formGroups(func::FuncOp function, Storag
       bool isContraction = wantsMatrix(*producer, machine);
       if (isContraction && (contraction || reduces))
         continue;
+      // What drains another contraction stays with that one: it makes the accumulators small.
+      auto drains = [&](GroupOp &candidate) {
+        return llvm::any_of(candidate.inputs, [&](OpInput &input) {
+          auto def = input.value.getDefiningOp<linalg::GenericOp>();
+          if (!def || !input.value.hasOneUse())
+            return false;
+          FailureOr<GroupOp> before = analyze(def);
+          return succeeded(before) && wantsMatrix(*before, machine);
+        });
+      };
+      if (!isContraction && drains(*producer) &&
+          (contraction || llvm::any_of(group.ops, drains)))
+        continue;
       SmallVector<bool, 8> whole(group.whole);
       if (!mapToRoot(*producer, value, group, whole))
         continue;
