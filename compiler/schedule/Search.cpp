@@ -86,11 +86,13 @@ bool Search::consider(TileSizes sizes) {
   estimate(t, storages, machine);
   // Among near equals prefer less work on any engine (energy, contention), less DRAM traffic,
   // then less scratchpad.
+  // A split reduction makes many short loads and must earn that.
   auto score = [](const TiledGroup &x) {
     double work = 0;
     for (double b : x.busy)
       work += b;
-    return x.cycles + 0.02 * work + 0.03 * x.busy[5] + 1e-6 * double(x.spmBytes);
+    double splitting = x.reductionOrder.empty() ? 1 : 1.1;
+    return x.cycles * splitting + 0.02 * work + 0.03 * x.busy[5] + 1e-6 * double(x.spmBytes);
   };
   if (!best || score(t) < score(*best))
     best = std::move(t);
@@ -162,6 +164,11 @@ void Search::contraction() {
   // Reductions whole if anything fits, else split further and further.
   TileSizes base = full();
   size_t split = 0;
+  int rounds = 0;
+  auto memoryBound = [&] {
+    double others = std::max(best->busy[0], best->busy[1]);
+    return best->busy[5] > 0.8 * others;
+  };
   while (true) {
     bool any = false;
     for (auto &b : batchSizes)
@@ -188,9 +195,10 @@ void Search::contraction() {
           if (sizes.order != first)
             any |= consider(sizes);
         }
-    if (any)
+    // Whole reductions need no accumulator traffic. Split them where nothing fits, or where
+    // memory limits the best so far: smaller panels make room for more reuse of the others.
+    if (any && (!memoryBound() || ++rounds > 10))
       return;
-    // Nothing fits: halve the largest reduction tile.
     while (split < reduction.size() && base.reduction[reduction[split]] <= 1)
       ++split;
     if (split == reduction.size())

@@ -412,6 +412,7 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
   enum { kStageLoad, kStageMatrix, kStageVector, kStageStore, kStages };
   std::array<double, kStages> stage{};
   int innermost = t.sizes.order.size();
+  double reductionStep = 0, reductionLoad = 0; // the same, for one trip of the reduction loops
   const Group &group = *t.group;
   for (size_t o = 0; o < group.ops.size(); ++o) {
     if (group.epilogue && int(o) == group.contraction + 1)
@@ -429,6 +430,7 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
         cycles += (inner - 1) * matrixCost(command, extents, false, false, machine).cycles;
       t.busy[kMatrix] += outer * cycles;
       stage[kStageMatrix] += cycles + last.latencyCycles - last.cycles;
+      reductionStep = last.latencyCycles;
       tail += last.latencyCycles - last.cycles;
       continue;
     }
@@ -461,6 +463,8 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
                            second ? kLoad1 : kLoad0);
     if (!tile.constant)
       lead = std::max(lead, once);
+    if (tile.level > innermost)
+      reductionLoad = std::max(reductionLoad, once);
     if (tile.level >= innermost)
       stage[kStageLoad] = std::max(
           stage[kStageLoad], once * t.executions(tile.level) / t.executions(innermost));
@@ -479,5 +483,7 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
   double steady = *std::max_element(t.busy.begin(), t.busy.end());
   if (iterations > 1)
     steady = std::max(steady, iterations * period);
+  if (t.levels() > innermost)
+    steady = std::max(steady, t.executions(t.levels()) * (reductionStep + reductionLoad) / 2);
   t.cycles = steady + lead + tail;
 }
