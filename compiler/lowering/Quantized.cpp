@@ -17,13 +17,17 @@ std::optional<Quantized> quantized(LoweringContext &c, Value integers, Value sca
     return std::nullopt;
   Quantized q;
   q.integers = integers;
-  std::optional<Tensor> scales = c.constant(scale);
-  if (!scales || scales->rank() > 1)
+  auto scaleType = dyn_cast<RankedTensorType>(scale.getType());
+  if (!scaleType || scaleType.getRank() > 1 || !c.isConstant(scale))
     return std::nullopt;
-  if (scales->size() == 1) {
+  if (scaleType.getNumElements() == 1) {
+    std::optional<Tensor> scales = c.constant(scale);
+    if (!scales)
+      return std::nullopt;
     q.scale = scales->asDouble(0);
   } else {
-    if (scales->size() == 0)
+    // Per channel: stays an expression. Its value may hang on all the weights.
+    if (scaleType.getNumElements() == 0)
       return std::nullopt;
     q.scales = scale;
     q.axis = wrap(axis, type.getRank());
