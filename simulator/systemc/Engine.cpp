@@ -152,7 +152,7 @@ void StreamEngine::finishAt(int32_t command, int64_t at) {
 void StreamEngine::post(Completion completion) {
   completion.at = std::max(completion.at, now());
   if (pending.empty())
-    due.notify(ticks(completion.at - now()));
+    due.notify(delay(completion.at, 0));
   pending.push_back(std::move(completion));
 }
 
@@ -181,7 +181,7 @@ void StreamEngine::deliver() {
     }
   }
   if (!pending.empty())
-    due.notify(ticks(pending.front().at - now()));
+    due.notify(delay(pending.front().at, 0));
 }
 
 const char *engineName(EngineKind kind) {

@@ -4,7 +4,11 @@
 // commands in order; an SC_METHOD beside it delivers their completions, so that a signal never
 // holds back the next command.
 //
-// Time unit: one tick of SystemC's resolution is one core cycle.
+// Time unit: 2^16 ticks of SystemC's resolution are one core cycle. Completions are delivered in
+// slot 0 of a cycle, and each stream uses what it shares with others (ports, DRAM) in a slot of its
+// own. What happens in one cycle is thus ordered by the number of the stream, as by a fixed
+// arbiter, not by the order in which SystemC happens to run processes: with data or without,
+// the time is the same.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -21,10 +25,9 @@
 
 namespace npucc::model {
 
-inline int64_t now() { return static_cast<int64_t>(sc_core::sc_time_stamp().value()); }
-inline sc_core::sc_time ticks(int64_t cycles) {
-  return sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(cycles));
-}
+constexpr int64_t kTicksPerCycle = 1 << 16;
+inline int64_t tick() { return static_cast<int64_t>(sc_core::sc_time_stamp().value()); }
+inline int64_t now() { return tick() / kTicksPerCycle; } ///< the cycle
 
 struct Counter { ///< a semaphore
   int64_t count = 0;
@@ -112,9 +115,19 @@ private:
   void finishAt(int32_t command, int64_t at);
   void post(Completion completion);
   void deliver();
+  /// From now to the next tick of `slot` in `cycle`, or in this one if that is later.
+  sc_core::sc_time delay(int64_t cycle, int64_t slot) const {
+    const auto slots = static_cast<int64_t>(npu.program.streams.size()) + 1;
+    int64_t at = std::max(tick(), cycle * kTicksPerCycle);
+    int64_t phase = at % kTicksPerCycle % slots;
+    at += (slot - phase + slots) % slots;
+    return sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(at - tick()));
+  }
+  /// Waits for `cycle`, and for this stream's slot.
   void until(int64_t cycle) {
-    if (cycle > now())
-      wait(ticks(cycle - now()));
+    sc_core::sc_time time = delay(cycle, static_cast<int64_t>(index) + 1);
+    if (time != sc_core::SC_ZERO_TIME)
+      wait(time);
   }
   void shuffle() {
     if (npu.options.shuffleSeed)

@@ -156,11 +156,15 @@ TEST_CASE("simulate: runs are deterministic", "[systemc]") {
   SimulationResult a = simulated(p, machine()), b = simulated(p, machine());
   CHECK(a.cycles == b.cycles);
   CHECK(a.actions.count == b.actions.count);
-  SimulationOptions shuffled;
-  shuffled.shuffleSeed = 7;
-  SimulationResult c = simulated(p, machine(), shuffled);
-  CHECK(c.commands == a.commands);
-  CHECK(c.actions[Action::DramReadByte] == a.actions[Action::DramReadByte]);
+  // The order in which SystemC runs the processes of one cycle changes nothing.
+  for (uint64_t seed = 1; seed < 20; ++seed) {
+    SimulationOptions shuffled;
+    shuffled.shuffleSeed = seed;
+    SimulationResult c = simulated(p, machine(), shuffled);
+    CHECK(c.commands == a.commands);
+    CHECK(c.cycles == a.cycles);
+    CHECK(c.actions.count == a.actions.count);
+  }
 }
 
 TEST_CASE("simulate: a copy streams at the speed of DRAM", "[systemc]") {
