@@ -13,6 +13,8 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <cmath>
+#include <map>
+#include <set>
 
 using namespace mlir;
 namespace npu = npucc::npu;
@@ -98,6 +100,7 @@ private:
   DenseMap<Value, int32_t> loops;    ///< induction variables
   DenseMap<Value, int32_t> recipes;
   llvm::StringMap<int32_t> layers;
+  std::map<int32_t, std::set<int32_t>> readers; ///< constant tensors -> layers that load them
   ConstantCache cache;
 };
 
@@ -549,6 +552,8 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
 LogicalResult ProgramEmitter::command(Operation &op) {
   if (auto load = dyn_cast<npu::LoadOp>(op)) {
     copy(load.getSource(), load.getTarget(), load.getOrigin(), load.getIvs(), false);
+    if (Value whole = npu::rootOf(load.getSource()); whole.getDefiningOp<npu::ConstantOp>())
+      readers[tensors[whole]].insert(layer(op));
     run(op, CommandKind::Dma, program.dma.size() - 1, npu::StreamKind::Load,
         load.getEngine().getChannel());
   } else if (auto store = dyn_cast<npu::StoreOp>(op)) {
@@ -648,6 +653,9 @@ LogicalResult ProgramEmitter::run() {
   for (const Command &command : program.commands)
     if (command.layer >= 0)
       program.layers[command.layer].foldedInto = -1;
+  for (const auto &[tensor, by] : readers)
+    if (by.size() == 1 && *by.begin() >= 0)
+      program.layers[*by.begin()].weightBytes += program.tensors[tensor].bytes;
   auto number = [&](StringRef name) -> int64_t {
     auto attr = function->getAttrOfType<IntegerAttr>(name);
     return attr ? attr.getInt() : 0;

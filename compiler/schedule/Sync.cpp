@@ -108,6 +108,17 @@ private:
   func::FuncOp function;
   OpBuilder builder;
   SmallVector<int64_t> initial;
+  SmallVector<Operation *> order; ///< items
+  /// Forward semaphores of nests (count 0 at start): who signals.
+  DenseMap<int64_t, EngineAttr> signaller;
+};
+
+/// What the ring semaphores of one nest tell an engine about others.
+struct NestOrder {
+  /// All its commands come after a wait for them: their earlier items are complete.
+  llvm::SmallSetVector<EngineAttr, 4> before;
+  /// It waits for their last signal, behind which they do nothing more: complete with it.
+  llvm::SmallSetVector<EngineAttr, 4> after;
 };
 
 int64_t tripsOf(scf::ForOp loop) {
@@ -212,6 +223,7 @@ void Sync::nest(Operation *root) {
         int64_t s = semaphore(0);
         signal(phases[i].last, s, phases[i].engine);
         wait(phases[i + 1].first, s, phases[i + 1].engine);
+        signaller[s] = phases[i].engine;
       }
       if (phases.size() > 1 && phases.back().engine != phases.front().engine &&
           chain.executions > chain.slots) {
@@ -243,6 +255,34 @@ struct Record {
   Range range;
   int item, engine;
 };
+
+static llvm::MapVector<EngineAttr, NestOrder>
+nestOrder(Operation *item, const DenseMap<int64_t, EngineAttr> &signaller) {
+  llvm::MapVector<EngineAttr, NestOrder> result;
+  llvm::DenseSet<EngineAttr> started;          // has had a command
+  DenseMap<EngineAttr, llvm::DenseSet<int64_t>> last; // signals behind its last command
+  DenseMap<int64_t, EngineAttr> waiter;
+  item->walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (auto wait = dyn_cast<WaitOp>(op)) {
+      auto from = signaller.find(wait.getSemaphore());
+      if (from == signaller.end())
+        return;
+      waiter[wait.getSemaphore()] = wait.getEngine();
+      if (!started.contains(wait.getEngine()))
+        result[wait.getEngine()].before.insert(from->second);
+    } else if (auto signal = dyn_cast<SignalOp>(op)) {
+      last[signal.getEngine()].insert(signal.getSemaphore());
+    } else if (EngineAttr engine = engineOf(op)) {
+      started.insert(engine);
+      last[engine].clear();
+    }
+  });
+  for (auto &[engine, signals] : last)
+    for (int64_t s : signals)
+      if (auto to = waiter.find(s); to != waiter.end() && signaller.lookup(s) == engine)
+        result[to->second].after.insert(engine);
+  return result;
+}
 
 void Sync::items() {
   SmallVector<EngineAttr> engines;
@@ -281,7 +321,7 @@ void Sync::items() {
     return range;
   };
 
-  SmallVector<Operation *> order;
+  order.clear();
   for (Operation &op : function.getBody().front())
     if (isa<scf::ForOp>(op) || engineOf(&op))
       order.push_back(&op);
@@ -315,7 +355,21 @@ void Sync::items() {
           ranges.push_back(rangeOf(use.memref, use.write));
     });
     grow();
+    auto order = nestOrder(this->order[item], signaller);
+    std::vector<int> done; // engines of this item whose clock at its start is known
+    auto join = [&](int engine, const std::vector<int> &known) {
+      for (size_t f = 0; f < known.size(); ++f)
+        clock[engine][f] = std::max(clock[engine][f], known[f]);
+    };
     for (auto &[engine, ranges] : touched) {
+      for (EngineAttr other : order[engines[engine]].before) {
+        int f = engineId(other);
+        if (!llvm::is_contained(done, f))
+          continue;
+        join(engine, clock[f]);
+        clock[engine][f] = std::max(clock[engine][f], item - 1);
+      }
+      done.push_back(engine);
       std::vector<int> needed(engines.size(), -1);
       for (const Record &record : records) {
         if (record.engine == engine)
@@ -334,14 +388,19 @@ void Sync::items() {
         if (from < 0)
           break;
         edges.push_back({needed[from], from, item, engine});
-        const std::vector<int> &known = after[from][needed[from]];
-        for (size_t f = 0; f < known.size(); ++f)
-          clock[engine][f] = std::max(clock[engine][f], known[f]);
+        join(engine, after[from][needed[from]]);
       }
     }
     for (auto &entry : touched) {
       int engine = entry.first;
       ArrayRef<Range> ranges = entry.second;
+      for (EngineAttr other : order[engines[engine]].after) {
+        int f = engineId(other);
+        if (after[f].count(item)) {
+          join(engine, after[f][item]);
+          clock[engine][f] = item;
+        }
+      }
       clock[engine][engine] = item;
       after[engine][item] = clock[engine];
       for (const Range &range : ranges) {
