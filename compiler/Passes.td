@@ -34,6 +34,13 @@ def NpuccFuseElementwise : Pass<"npucc-fuse-elementwise", "::mlir::func::FuncOp"
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def NpuccWidenSmall : Pass<"npucc-widen-small", "::mlir::func::FuncOp"> {
+  let summary = "keep small fp16 and bf16 tensors in fp32 between ops";
+  let options = [Option<"maxElements", "max-elements", "int64_t", /*default=*/"65536",
+                        "tensors with more elements are stored as the network says">];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 //===- schedule: linalg to npu commands ----------------------------------===//
 
 def NpuGroup : Pass<"npu-group", "::mlir::func::FuncOp"> {

@@ -54,6 +54,7 @@ LogicalResult lowerToLinalg(ModuleOp module, const CompileOptions &options) {
         pm.addPass(createCanonicalizerPass());
         pm.addPass(createCSEPass());
         pm.addNestedPass<func::FuncOp>(createNpuccFuseElementwise());
+        pm.addNestedPass<func::FuncOp>(createNpuccWidenSmall());
         pm.addPass(createCanonicalizerPass());
         pm.addPass(createCSEPass());
       })))
