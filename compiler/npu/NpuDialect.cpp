@@ -72,10 +72,13 @@ static LogicalResult verifyStatic(Operation *op, Type type) {
   return success();
 }
 
-static LogicalResult verifyAccess(Operation *op, NestAttr nest, AccessAttr access, Type type,
+static LogicalResult verifyAccess(Operation *op, NestAttr nest, Attribute attr, Type type,
                                   size_t symbols, size_t position) {
   if (failed(verifyStatic(op, type)))
     return failure();
+  auto access = dyn_cast<AccessAttr>(attr);
+  if (!access)
+    return op->emitOpError("access ") << position << " is not an #npu.access: " << attr;
   auto memref = cast<MemRefType>(type);
   AffineMap map = access.getMap(), origin = access.getOrigin();
   if (map.getNumDims() != nest.getExtents().size() || map.getNumSymbols() != symbols)
@@ -122,10 +125,10 @@ LogicalResult BufferOp::verify() {
 }
 
 LogicalResult ConstantOp::verify() {
-  auto tensor = cast<RankedTensorType>(getSource().getType());
+  auto tensor = dyn_cast<RankedTensorType>(getSource().getType());
   auto memref = cast<MemRefType>(getType());
-  if (tensor.getShape() != memref.getShape() || tensor.getElementType() != memref.getElementType())
-    return emitOpError("turns ") << tensor << " into " << memref;
+  if (!tensor || tensor.getShape() != memref.getShape() || tensor.getElementType() != memref.getElementType())
+    return emitOpError("turns ") << getSource().getType() << " into " << memref;
   if (spaceOf(memref) != MemSpace::Dram)
     return emitOpError("constants start in DRAM");
   return verifyStatic(*this, memref);
@@ -172,7 +175,7 @@ LogicalResult MatrixOp::verify() {
     return emitOpError("has ") << operands.size() << " memrefs and " << getAccesses().size()
                                << " accesses";
   for (auto [i, value] : llvm::enumerate(operands))
-    if (failed(verifyAccess(*this, nest, cast<AccessAttr>(getAccesses()[i]), value.getType(),
+    if (failed(verifyAccess(*this, nest, getAccesses()[i], value.getType(),
                             symbols, i)))
       return failure();
   if (spaceOf(cast<MemRefType>(getAcc().getType())) != MemSpace::Acc)
@@ -194,7 +197,7 @@ LogicalResult VectorOp::verify() {
     return emitOpError("has ") << operands.size() << " memrefs and " << getAccesses().size()
                                << " accesses";
   for (auto [i, value] : llvm::enumerate(operands))
-    if (failed(verifyAccess(*this, nest, cast<AccessAttr>(getAccesses()[i]), value.getType(),
+    if (failed(verifyAccess(*this, nest, getAccesses()[i], value.getType(),
                             symbols, i)))
       return failure();
   bool reduces = llvm::is_contained(nest.getReduction(), 1);
