@@ -380,10 +380,13 @@ void Sync::items() {
             needed[record.engine] = std::max(needed[record.engine], record.item);
       }
       while (true) {
-        // The latest needed item first: its clock may bring the others.
+        // The latest needed item first, and in one item the engine furthest down its chain: its
+        // clock may bring the others.
         int from = -1;
         for (int f = 0; f < int(engines.size()); ++f)
-          if (needed[f] > clock[engine][f] && (from < 0 || needed[f] > needed[from]))
+          if (needed[f] > clock[engine][f] &&
+              (from < 0 || needed[f] > needed[from] ||
+               (needed[f] == needed[from] && engines[f].getKind() > engines[from].getKind())))
             from = f;
         if (from < 0)
           break;
