@@ -82,9 +82,10 @@ static LogicalResult verifyAccess(Operation *op, NestAttr nest, Attribute attr, 
   auto memref = cast<MemRefType>(type);
   AffineMap map = access.getMap(), origin = access.getOrigin();
   if (map.getNumDims() != nest.getExtents().size() || map.getNumSymbols() != symbols)
-    return op->emitOpError("access ") << position << " has a map of " << map.getNumDims()
-                                      << " dims and " << map.getNumSymbols() << " symbols, the nest "
-                                      << nest.getExtents().size() << " and " << symbols;
+    return op->emitOpError("access ")
+           << position << " has a map of " << map.getNumDims() << " dims and "
+           << map.getNumSymbols() << " symbols, the nest " << nest.getExtents().size() << " and "
+           << symbols;
   if (int64_t(map.getNumResults()) != memref.getRank() ||
       int64_t(origin.getNumResults()) != memref.getRank() ||
       int64_t(access.getBounds().size()) != memref.getRank())
@@ -109,7 +110,8 @@ static LogicalResult verifyNest(Operation *op, NestAttr nest, size_t symbols) {
 }
 
 static LogicalResult verifyCondition(Operation *op, std::optional<AffineMap> map, size_t symbols) {
-  if (map && (map->getNumResults() != 1 || map->getNumDims() != 0 || map->getNumSymbols() != symbols))
+  if (map &&
+      (map->getNumResults() != 1 || map->getNumDims() != 0 || map->getNumSymbols() != symbols))
     return op->emitOpError("a condition is one expression of the ") << symbols << " outer loops";
   return success();
 }
@@ -127,7 +129,8 @@ LogicalResult BufferOp::verify() {
 LogicalResult ConstantOp::verify() {
   auto tensor = dyn_cast<RankedTensorType>(getSource().getType());
   auto memref = cast<MemRefType>(getType());
-  if (!tensor || tensor.getShape() != memref.getShape() || tensor.getElementType() != memref.getElementType())
+  if (!tensor || tensor.getShape() != memref.getShape() ||
+      tensor.getElementType() != memref.getElementType())
     return emitOpError("turns ") << getSource().getType() << " into " << memref;
   if (spaceOf(memref) != MemSpace::Dram)
     return emitOpError("constants start in DRAM");
@@ -143,8 +146,8 @@ static LogicalResult verifyCopy(Copy op, MemRefType whole, MemRefType tile, Stre
   AffineMap origin = op.getOrigin();
   if (int64_t(origin.getNumResults()) != whole.getRank() || origin.getNumDims() != 0 ||
       origin.getNumSymbols() != op.getIvs().size())
-    return op.emitOpError("needs an origin of ") << whole.getRank() << " coordinates over "
-                                                 << op.getIvs().size() << " loops";
+    return op.emitOpError("needs an origin of ")
+           << whole.getRank() << " coordinates over " << op.getIvs().size() << " loops";
   if (op.getEngine().getKind() != kind)
     return op.emitOpError("is on the wrong engine");
   return success();
@@ -175,8 +178,7 @@ LogicalResult MatrixOp::verify() {
     return emitOpError("has ") << operands.size() << " memrefs and " << getAccesses().size()
                                << " accesses";
   for (auto [i, value] : llvm::enumerate(operands))
-    if (failed(verifyAccess(*this, nest, getAccesses()[i], value.getType(),
-                            symbols, i)))
+    if (failed(verifyAccess(*this, nest, getAccesses()[i], value.getType(), symbols, i)))
       return failure();
   if (spaceOf(cast<MemRefType>(getAcc().getType())) != MemSpace::Acc)
     return emitOpError("accumulates outside the accumulators");
@@ -197,13 +199,12 @@ LogicalResult VectorOp::verify() {
     return emitOpError("has ") << operands.size() << " memrefs and " << getAccesses().size()
                                << " accesses";
   for (auto [i, value] : llvm::enumerate(operands))
-    if (failed(verifyAccess(*this, nest, getAccesses()[i], value.getType(),
-                            symbols, i)))
+    if (failed(verifyAccess(*this, nest, getAccesses()[i], value.getType(), symbols, i)))
       return failure();
   bool reduces = llvm::is_contained(nest.getReduction(), 1);
   if (reduces && getInitial().size() != getOutputs().size())
-    return emitOpError("reduces into ") << getOutputs().size() << " outputs with "
-                                        << getInitial().size() << " initial values";
+    return emitOpError("reduces into ")
+           << getOutputs().size() << " outputs with " << getInitial().size() << " initial values";
   if (getBody().empty() || getBody().front().getNumArguments() != operands.size())
     return emitOpError("needs a body with an argument per memref");
   return success();
