@@ -7,17 +7,28 @@
 
 #include "simulator/cost/Cost.h"
 
+#include "llvm/ADT/DenseMap.h"
+
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace npucc {
 
+/// Who reads whose bytes: run r of command c (c << 32 | r; an output: -1 - its tensor) as the
+/// reader, then as the last writer (-1: before the start); the number of bytes.
+using FlowSet = llvm::DenseMap<std::pair<uint64_t, uint64_t>, uint64_t>;
+
 struct SimulationOptions {
   bool functional = true; ///< move and compute real bytes
   bool checkHazards =
       false; ///< functional mode only: order of conflicting accesses, undefined reads
+  /// With checkHazards. What a program does as a whole is what it may do with one instruction
+  /// dropped: every other flow is a hazard.
+  bool recordFlows = false;
+  std::shared_ptr<const FlowSet> expectedFlows;
   bool residentWeights = false;
   int64_t dropInstruction = -1; ///< skip the K-th Run or Wait (numbered as by disassemble)
   uint64_t shuffleSeed = 0; ///< != 0: random order among engines that are ready at the same time
@@ -48,6 +59,7 @@ struct SimulationResult {
   std::vector<LayerResult> layers; ///< by Program::layers
   std::vector<TraceEvent> trace;
   std::vector<Hazard> hazards;          ///< at most 16
+  std::shared_ptr<const FlowSet> flows; ///< recordFlows
   std::vector<std::string> assumptions; ///< what this run took for granted, for the report
   int64_t commands = 0;                 ///< command instances that ran
   /// residentWeights: what was loaded before the clock started, and how long that takes.

@@ -79,7 +79,7 @@ struct HazardChecker::Page {
 
 HazardChecker::HazardChecker(const Program &program, int64_t spmBytes, int64_t accBytes)
     : program(program), clocks(program.streams.size(), Clock(program.streams.size(), 0)),
-      events(2, Event{-1, -1, 0}) {
+      events(2, Event{-1, -1, 0, 0}) {
   for (const Semaphore &semaphore : program.semaphores)
     semaphores.push_back({semaphore.initial, {}});
   const int64_t bytes[] = {program.dramBytes, spmBytes, accBytes};
@@ -103,6 +103,17 @@ HazardChecker::HazardChecker(const Program &program, int64_t spmBytes, int64_t a
 }
 
 HazardChecker::~HazardChecker() = default;
+
+void HazardChecker::recordFlows() {
+  watchesFlows = true;
+  runs.assign(program.streams.size(), std::vector<uint32_t>(program.commands.size(), 0));
+}
+
+void HazardChecker::expectFlows(std::shared_ptr<const FlowSet> flows) {
+  expected = std::move(flows);
+  if (expected)
+    recordFlows();
+}
 
 void HazardChecker::signal(int stream, int semaphore) {
   semaphores[semaphore].signalled.push_back(clocks[stream]);
@@ -130,11 +141,14 @@ bool HazardChecker::ordered(uint32_t event, int stream) const {
 void HazardChecker::run(int stream, int commandIndex, llvm::ArrayRef<Footprint> footprints) {
   auto event = static_cast<uint32_t>(events.size());
   uint32_t sequence = ++clocks[stream][stream];
-  events.push_back({stream, commandIndex, sequence});
+  events.push_back(
+      {stream, commandIndex, sequence, watchesFlows ? runs[stream][commandIndex]++ : 0});
   for (bool write : {false, true})
     for (const Footprint &footprint : footprints)
       if (footprint.write == write)
         visit(footprint, stream, event);
+  if (watchesFlows)
+    settleSources(event);
 }
 
 /// Walks the bytes of a footprint as contiguous runs. Dimensions whose strides overlap or
@@ -246,6 +260,8 @@ void HazardChecker::access(Space space, int64_t begin, int64_t end, bool write, 
       std::fill(shadow.writer.begin() + from, shadow.writer.begin() + to, event);
     } else {
       check(shadow.writer, Conflict::ReadAfterWrite);
+      if (watchesFlows)
+        noteSources(shadow, space, first, from, to);
       if (static_cast<size_t>(stream) < shadow.readers.size()) { // not the host
         std::vector<uint32_t> &mine = shadow.readers[stream];
         if (mine.empty())
@@ -255,6 +271,46 @@ void HazardChecker::access(Space space, int64_t begin, int64_t end, bool write, 
     }
     begin = stop;
   }
+}
+
+void HazardChecker::noteSources(const Page &shadow, Space space, int64_t first, size_t from,
+                                size_t to) {
+  for (size_t i = from; i < to;) {
+    uint32_t writer = shadow.writer[i];
+    size_t same = i + 1;
+    while (same < to && shadow.writer[same] == writer)
+      ++same;
+    if (writer != kNever) { // that is reported as such
+      int64_t begin = first + int64_t(i << shadow.shift),
+              end = first + int64_t(same << shadow.shift);
+      Source &source = sources[writer];
+      if (source.bytes == 0)
+        source = {0, space, begin, end};
+      source.bytes += static_cast<uint64_t>(end - begin);
+    }
+    i = same;
+  }
+}
+
+/// All reads of a command are noted. Numbers of events depend on the order of the streams;
+/// runs of a command do not. It is the number of bytes that tells a tile whose padding alone
+/// was written from a whole one.
+void HazardChecker::settleSources(uint32_t event) {
+  auto key = [&](uint32_t number) {
+    return uint64_t(uint32_t(events[number].command)) << 32 | events[number].run;
+  };
+  for (const auto &[writer, source] : sources) {
+    std::pair<uint64_t, uint64_t> flow(key(event), key(writer));
+    if (!expected) {
+      flows[flow] += source.bytes;
+      continue;
+    }
+    uint64_t usual = expected->lookup(flow);
+    if (source.bytes > usual)
+      report(usual ? Conflict::MoreFlow : Conflict::Flow, source.space, source.begin, source.end,
+             writer, event);
+  }
+  sources.clear();
 }
 
 void HazardChecker::finish() {
@@ -271,8 +327,11 @@ void HazardChecker::finish() {
     footprint.elementBytes = elementBytes(tensor.type);
     footprint.extents.assign(tensor.shape.begin(), tensor.shape.end());
     footprint.strides.assign(tensor.strides.begin(), tensor.strides.end());
-    events.push_back({stream, -1 - static_cast<int32_t>(t), 0});
-    visit(footprint, stream, static_cast<uint32_t>(events.size() - 1));
+    events.push_back({stream, -1 - static_cast<int32_t>(t), 0, 0});
+    auto event = static_cast<uint32_t>(events.size() - 1);
+    visit(footprint, stream, event);
+    if (watchesFlows)
+      settleSources(event);
   }
 }
 
@@ -323,6 +382,17 @@ void HazardChecker::report(Conflict conflict, Space space, int64_t begin, int64_
   case Conflict::WriteAfterWrite:
     found.push_back({"unordered write after write: " + who + " writes " + bytes + ", which " +
                      describe(events[earlier]) + " also writes; no wait orders them"});
+    return;
+  case Conflict::Flow:
+  case Conflict::MoreFlow:
+    std::string writer =
+        earlier == kBeforeStart ? "before the start" : "by " + describe(events[earlier]);
+    found.push_back(
+        {"unexpected flow: " + who + " reads " +
+         (conflict == Conflict::Flow ? bytes + " last written " + writer +
+                                           ", which the whole program never does at that point"
+                                     : "more bytes last written " + writer +
+                                           " than the whole program does at that point")});
     return;
   }
 }

@@ -118,6 +118,9 @@ llvm::Expected<SimulationResult> simulate(const Program &program, const Machine 
     if (options.functional && options.checkHazards) {
       hazards = std::make_unique<HazardChecker>(program, machine.scratchpad.bytes,
                                                 machine.matrix.accumulatorBytes);
+      if (options.recordFlows)
+        hazards->recordFlows();
+      hazards->expectFlows(options.expectedFlows);
       npu.hazards = hazards.get();
     }
     if (options.residentWeights)
@@ -131,6 +134,8 @@ llvm::Expected<SimulationResult> simulate(const Program &program, const Machine 
     if (hazards) {
       hazards->finish();
       result.hazards = hazards->hazards();
+      if (options.recordFlows)
+        result.flows = std::make_shared<const FlowSet>(hazards->takeFlows());
     }
     if (memory) {
       llvm::Expected<std::map<std::string, Tensor>> outputs = memory->outputs();

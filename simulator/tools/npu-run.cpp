@@ -48,7 +48,9 @@ cl::opt<bool> residentWeights("resident-weights",
 cl::opt<bool> checkHazards("check-hazards",
                            cl::desc("test that conflicting accesses are ordered (exit 3)"),
                            cl::cat(category));
-cl::opt<int64_t> drop("drop", cl::desc("leave out the K-th Run or Wait of the listing"),
+cl::opt<int64_t> drop("drop",
+                      cl::desc("leave out the K-th Run or Wait of the listing; with data, test "
+                               "that it is missed (exit 3)"),
                       cl::value_desc("K"), cl::init(-1), cl::cat(category));
 cl::opt<uint64_t> shuffle("shuffle", cl::desc("random order among engines ready at the same time"),
                           cl::value_desc("SEED"), cl::init(0), cl::cat(category));
@@ -171,10 +173,18 @@ int run() {
 
   SimulationOptions options;
   options.functional = mode == Functional;
-  options.checkHazards = checkHazards;
+  options.checkHazards = checkHazards || (drop >= 0 && mode == Functional);
   options.residentWeights = residentWeights;
-  options.dropInstruction = drop;
   options.shuffleSeed = shuffle;
+  if (drop >= 0 && options.checkHazards) { // what is missed: compare with the whole program
+    options.recordFlows = true;
+    llvm::Expected<SimulationResult> whole = simulate(*program, *machine, inputs, options);
+    if (!whole)
+      return fail(prefixed(whole.takeError(), "nothing dropped: "), kInternal);
+    options.recordFlows = false;
+    options.expectedFlows = whole->flows;
+  }
+  options.dropInstruction = drop;
   options.recordTrace = !traceFile.empty();
   llvm::Expected<SimulationResult> result = simulate(*program, *machine, inputs, options);
   if (!result) // a program that was made wrong on purpose may well get stuck

@@ -114,6 +114,56 @@ TEST_CASE("all kinds of conflict, to the byte", "[hazards]") {
   CHECK_THAT(two.checker->hazards()[2].text, Catch::Contains("accumulator bytes 200 to 200"));
 }
 
+TEST_CASE("flows that another run did not have", "[hazards]") {
+  // Stream 0 clears a tile with its padding, stream 1 fills the inside, stream 2 reads it all.
+  auto tile = [](Two &two, bool clears, bool fills) {
+    if (clears)
+      two.run(0, true, 0, 100);
+    two.checker->signal(0, 0);
+    two.checker->wait(1, 0);
+    if (fills)
+      two.run(1, true, 10, 80);
+    two.checker->signal(1, 1);
+    two.checker->wait(2, 1);
+    two.run(2, false, 0, 100);
+  };
+  Two whole;
+  whole.checker->recordFlows();
+  tile(whole, true, true);
+  CHECK(whole.count() == 0);
+  auto flows = std::make_shared<const FlowSet>(whole.checker->takeFlows());
+  CHECK(flows->size() == 2);
+  SECTION("the same") {
+    Two two;
+    two.checker->expectFlows(flows);
+    tile(two, true, true);
+    CHECK(two.count() == 0);
+  }
+  SECTION("more bytes of a writer") {
+    Two two;
+    two.checker->expectFlows(flows);
+    tile(two, true, false);
+    CHECK(two.first() == "unexpected flow: vector 0 instruction 2 ('conv1') reads more bytes last "
+                         "written by load 0 instruction 0 ('conv1') than the whole program does at "
+                         "that point");
+  }
+  SECTION("an earlier run of a writer") {
+    Two two;
+    two.checker->expectFlows(flows);
+    tile(two, true, true);
+    two.run(2, false, 20, 10); // the whole program reads only once
+    CHECK(two.count() == 1);
+    CHECK_THAT(two.first(), Catch::Contains("scratchpad bytes 20 to 29 last written by matrix 0"));
+  }
+  SECTION("bytes that nothing wrote are reported as such") {
+    Two two;
+    two.checker->expectFlows(flows);
+    tile(two, false, true);
+    CHECK(two.count() == 1);
+    CHECK_THAT(two.first(), Catch::Contains("undefined bytes"));
+  }
+}
+
 TEST_CASE("inputs and constants are defined, outputs must be", "[hazards]") {
   Program program;
   program.dramBytes = 1 << 14;
