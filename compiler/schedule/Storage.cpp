@@ -190,6 +190,23 @@ static View sliceView(const View &view, ArrayRef<int64_t> offsets, ArrayRef<int6
   return result;
 }
 
+/// What a chain of insertions, read by nobody else on the way, starts from.
+static Value chainBase(Value value) {
+  while (auto insert = value.getDefiningOp<tensor::InsertSliceOp>()) {
+    if (!value.hasOneUse())
+      break;
+    value = insert.getDest();
+  }
+  return value;
+}
+
+/// The op whose command will write a value that is placed elsewhere.
+static Operation *writerOf(Value value) {
+  while (isa_and_present<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return value.getDefiningOp();
+}
+
 LogicalResult StorageMap::placeOperations(func::FuncOp function) {
   OpBuilder builder(function.getContext());
   // Where `value` cannot be written to `destination` by its producer, a copy can.
@@ -228,9 +245,33 @@ LogicalResult StorageMap::placeOperations(func::FuncOp function) {
       if (insert.getSourceType().getRank() != int64_t(part.shape.size()) &&
           !reshapeView(part, insert.getSourceType().getShape(), shaped))
         return insert.emitError("rank-reducing insert_slice of a strided part");
-      placeOrCopy(insert.getSourceMutable(), shaped);
-      if (!insert.getDest().getDefiningOp<tensor::EmptyOp>())
-        placeOrCopy(insert.getDestMutable(), destination);
+      // What the slice is inserted into is written first: at its own place in the program, or by
+      // a copy right behind it. Others that read it keep the original.
+      Value base = chainBase(insert.getDest());
+      Value dest = insert.getDest();
+      bool empty = base.getDefiningOp<tensor::EmptyOp>() != nullptr;
+      if (!dest.getDefiningOp<tensor::EmptyOp>() &&
+          !(dest.hasOneUse() && place(dest, destination))) {
+        if (Operation *def = dest.getDefiningOp())
+          builder.setInsertionPointAfter(def);
+        else
+          builder.setInsertionPointToStart(&function.getBody().front());
+        Value copy = copyOf(builder, dest);
+        insert.getDestMutable().set(copy);
+        destinations[copy] = destination;
+        base = dest;
+      }
+      // A slice that is ready before what it goes into must wait, as a copy.
+      Operation *writer = writerOf(insert.getSource());
+      Operation *first = base.getDefiningOp();
+      if (!empty && first && writer && !first->isBeforeInBlock(writer)) {
+        builder.setInsertionPoint(insert);
+        Value copy = copyOf(builder, insert.getSource());
+        insert.getSourceMutable().set(copy);
+        destinations[copy] = shaped;
+      } else {
+        placeOrCopy(insert.getSourceMutable(), shaped);
+      }
       continue;
     }
     if (op->getNumResults() != 1 || !destinations.count(op->getResult(0)))

@@ -57,7 +57,8 @@ private:
 } // namespace
 
 bool Folder::isLinear(const Node &node) const {
-  if (!node.domain.empty() || node.inputs.size() < 2 || !edit.isConstant(node.inputs[1]) ||
+  if (!node.domain.empty() || node.inputs.size() < 2 || node.outputs.empty() ||
+      node.outputs[0] == kNoValue || !edit.isConstant(node.inputs[1]) ||
       edit.isConstant(node.inputs[0]) || !graph.values[node.inputs[1]].isStatic() ||
       !graph.values[node.outputs[0]].isStatic())
     return false;
@@ -249,6 +250,8 @@ llvm::Expected<std::vector<std::string>> Folder::run() {
         break;
       int next = edit.users(output)[0];
       Node node = graph.nodes[next]; // a copy: adding nodes moves graph.nodes
+      if (node.outputs.empty() || node.outputs[0] == kNoValue) // GRU with the last state only
+        break;
       Node linear = graph.nodes[i];
       if (!canAbsorb(linear, node) || llvm::count(node.inputs, output) != 1 ||
           !graph.values[node.outputs[0]].isStatic() ||
