@@ -104,3 +104,5 @@ TEST_CASE("end to end: squeezenet", "[endtoend]") { checkModel("squeezenet_fp32"
 TEST_CASE("end to end: super resolution", "[endtoend]") { checkModel("super_resolution"); }
 TEST_CASE("end to end: face detection", "[endtoend]") { checkModel("ultraface_rfb320"); }
 TEST_CASE("end to end: yolox", "[endtoend]") { checkModel("yolox_nano"); }
+// Caches that are graph inputs, updated in place by ScatterND.
+TEST_CASE("end to end: speech enhancement", "[endtoend]") { checkModel("gtcrn_simple"); }
