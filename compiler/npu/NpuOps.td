@@ -109,7 +109,7 @@ def Npu_BufferOp : Npu_Op<"buffer"> {
   let summary = "a buffer in DRAM, scratchpad or accumulators";
   let description = [{
     `slots` > 1: a ring; each `npu.advance` moves on by one slot of `slot_bytes`.
-    npu-allocate sets `address`.
+    npu-schedule sets `address`.
   }];
   let arguments = (ins DefaultValuedAttr<I64Attr, "1">:$slots, OptionalAttr<I64Attr>:$address,
                        OptionalAttr<StrAttr>:$name);

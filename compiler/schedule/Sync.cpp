@@ -336,6 +336,10 @@ void Sync::items() {
     for (auto &c : clock)
       c.resize(engines.size(), -1);
   };
+  // Data passes load, matrix, vector, store.
+  auto rank = [](EngineAttr engine) {
+    return engine.getKind() == StreamKind::Store ? 10 : int(engine.getKind());
+  };
   struct Edge {
     int fromItem, fromEngine, toItem, toEngine;
   };
@@ -386,7 +390,7 @@ void Sync::items() {
         for (int f = 0; f < int(engines.size()); ++f)
           if (needed[f] > clock[engine][f] &&
               (from < 0 || needed[f] > needed[from] ||
-               (needed[f] == needed[from] && engines[f].getKind() > engines[from].getKind())))
+               (needed[f] == needed[from] && rank(engines[f]) > rank(engines[from]))))
             from = f;
         if (from < 0)
           break;
