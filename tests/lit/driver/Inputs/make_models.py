@@ -49,6 +49,32 @@ write("host", [node("Relu", ["x"], ["a"], name="relu1"),
                node("TopK", ["a", "k"], ["y", "i"], name="topk1")],
       [("x", F, [2, 8])], [("y", F, [2, 3]), ("i", I, [2, 3])],
       [("k", np.array([3], dtype=np.int64))])
+# Values that could share memory, and must not where one is read after the other is written: parts
+# of a cache that is replaced twice, or read before it is replaced, or replaced by its transposition;
+# a Concat inside another; one value as several outputs.
+indices = [(n, np.array(a, dtype=np.int64)) for n, a in (
+    ("row0", [[0]]), ("row1", [[1]]), ("rows", [[0], [1], [2], [3]]),
+    ("zero", [0]), ("one", [1]), ("two", [2]), ("five", [5]))]
+write("aliases", [
+    node("Relu", ["x"], ["a"], name="relu1"), node("Exp", ["x"], ["b"], name="exp1"),
+    node("ScatterND", ["c", "row0", "a"], ["c1"], name="scatter1"),
+    node("ScatterND", ["c1", "row0", "b"], ["twice"], name="scatter2"),
+    node("Sin", ["a"], ["later"], name="sin1"),
+    node("Slice", ["c1", "one", "two", "zero"], ["g"], name="slice1"),
+    node("Exp", ["g"], ["h"], name="exp2"),
+    node("ScatterND", ["c1", "row1", "h"], ["replaced"], name="scatter3"),
+    node("Neg", ["g"], ["before"], name="neg1"),
+    node("Relu", ["s"], ["r"], name="relu2"),
+    node("Slice", ["r", "one", "five", "zero"], ["q"], name="slice2"),
+    node("Transpose", ["q"], ["t"], name="transpose1", perm=[1, 0]),
+    node("ScatterND", ["r", "rows", "t"], ["turned"], name="scatter4"),
+    node("Concat", ["a", "x"], ["inner"], name="concat1", axis=0),
+    node("Concat", ["inner", "a"], ["outer"], name="concat2", axis=0),
+    node("Identity", ["inner"], ["again"], name="identity1")],
+      [("c", F, [2, 1, 4]), ("x", F, [1, 1, 4]), ("s", F, [6, 4])],
+      [("twice", F, [2, 1, 4]), ("later", F, [1, 1, 4]), ("replaced", F, [2, 1, 4]),
+       ("before", F, [1, 1, 4]), ("turned", F, [6, 4]), ("inner", F, [2, 1, 4]),
+       ("outer", F, [3, 1, 4]), ("again", F, [2, 1, 4])], indices)
 with open(os.path.join(FOLDER, "relu.onnx"), "rb") as whole:
     data = whole.read()
 with open(os.path.join(FOLDER, "truncated.onnx"), "wb") as part:
