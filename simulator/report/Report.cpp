@@ -165,16 +165,18 @@ private:
       row.op = layer.op;
       row.macs = layer.macs;
       row.timeShare = shares[i];
-      if (const LayerResult *measured = resultOf(i)) {
+      const LayerResult *measured = resultOf(i);
+      if (measured) {
         fill(row, layer, *measured);
         row.energyJ = model.dynamic(measured->actions).total().value + shares[i] * staticJ;
         for (size_t a = 0; a < rest.count.size(); ++a)
           rest.count[a] -= measured->actions.count[a];
       }
-      if (layer.foldedInto >= 0)
-        row.engine = "folded";
-      else if (layer.host)
+      // Folded into another layer, or not there at all: a view, or part of a constant.
+      if (layer.host)
         row.engine = "host";
+      else if (layer.foldedInto >= 0 || !measured || measured->firstCycle < 0)
+        row.engine = "folded";
       if (layer.host) {
         ++report.hostNodes;
         hostEnergy += row.energyJ;

@@ -161,6 +161,18 @@ TEST_CASE("layer rows add up to the totals", "[report]") {
   CHECK(report.layers[0].dmaCycles == 150);
 }
 
+TEST_CASE("a layer without commands is folded, wherever its work went", "[report]") {
+  Run run;
+  run.program.layers.push_back(layer("view", "Reshape", 0));
+  run.result.layers.emplace_back();
+  RunReport report = run.report();
+  REQUIRE(report.layers.size() == 5);
+  CHECK(report.layers[3].node == "view");
+  CHECK(report.layers[3].engine == "folded");
+  CHECK(report.layers[3].energyJ == 0);
+  CHECK(report.layers[2].engine == "vector");
+}
+
 TEST_CASE("utilization and the lower bound follow their definitions", "[report]") {
   Run run;
   RunReport report = run.report();
