@@ -205,9 +205,9 @@ int16_t Converter::integerOf(int16_t v, bool isUnsigned, Type type) {
       int16_t bound = code[code[x].b].op == BodyOp::Constant ? code[x].b : code[x].a;
       if (code[bound].op != BodyOp::Constant)
         break;
-      (code[x].op == BodyOp::Max ? least : most) =
-          code[x].op == BodyOp::Max ? std::max(least, code[bound].imm)
-                                    : std::min(most, code[bound].imm);
+      (code[x].op == BodyOp::Max ? least : most) = code[x].op == BodyOp::Max
+                                                       ? std::max(least, code[bound].imm)
+                                                       : std::min(most, code[bound].imm);
       x = bound == code[x].b ? code[x].a : code[x].b;
     }
     if (least >= low && most <= high)
@@ -347,12 +347,10 @@ LogicalResult Converter::convert(Operation &op) {
       .Case<math::FloorOp>([&](auto) { one(BodyOp::Floor); })
       .Case<math::CeilOp>([&](auto) { one(BodyOp::Ceil); })
       .Case<math::RoundEvenOp>([&](auto) { one(BodyOp::Round); })
-      .Case<math::FmaOp>([&](auto) {
-        id = emit(BodyOp::Fma, true, operand(0), operand(1), operand(2));
-      })
-      .Case<arith::SelectOp>([&](auto) {
-        id = emit(BodyOp::Select, isFloat, operand(0), operand(1), operand(2));
-      })
+      .Case<math::FmaOp>(
+          [&](auto) { id = emit(BodyOp::Fma, true, operand(0), operand(1), operand(2)); })
+      .Case<arith::SelectOp>(
+          [&](auto) { id = emit(BodyOp::Select, isFloat, operand(0), operand(1), operand(2)); })
       .Case<arith::CmpFOp>([&](arith::CmpFOp cmp) {
         using P = arith::CmpFPredicate;
         int16_t a = operand(0), b = operand(1);
@@ -407,10 +405,11 @@ LogicalResult Converter::convert(Operation &op) {
         id = push(inst);
       })
       .Case<arith::SIToFPOp, arith::UIToFPOp>([&](auto) {
-        int16_t integer = integerOf(operand(0), isa<arith::UIToFPOp>(op), op.getOperand(0).getType());
+        int16_t integer =
+            integerOf(operand(0), isa<arith::UIToFPOp>(op), op.getOperand(0).getType());
         const BodyInst source = code[integer];
         if (source.op == BodyOp::ToInt && isRounded(source.a)) {
-          id = source.a; // a quantised number is already whole
+          id = source.a;                         // a quantised number is already whole
         } else if (source.op == BodyOp::Input) { // the port converts
           BodyInst inst = source;
           inst.isFloat = true;
@@ -427,12 +426,10 @@ LogicalResult Converter::convert(Operation &op) {
         inst.wrap = storageType(type, isa<arith::FPToUIOp>(op));
         id = push(inst);
       })
-      .Case<linalg::IndexOp>([&](linalg::IndexOp index) {
-        id = emit(BodyOp::Index, false, int16_t(index.getDim()));
-      })
-      .Case<npu::IndexOp>([&](npu::IndexOp index) {
-        id = emit(BodyOp::Index, false, int16_t(index.getDim()));
-      })
+      .Case<linalg::IndexOp>(
+          [&](linalg::IndexOp index) { id = emit(BodyOp::Index, false, int16_t(index.getDim())); })
+      .Case<npu::IndexOp>(
+          [&](npu::IndexOp index) { id = emit(BodyOp::Index, false, int16_t(index.getDim())); })
       .Case<npu::LookupOp>([&](npu::LookupOp lookup) {
         id = emit(BodyOp::Lookup, isFloat, int16_t(lookup.getTable()), operand(0));
       });

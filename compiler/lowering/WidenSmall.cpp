@@ -72,9 +72,7 @@ struct NpuccWidenSmall : public npucc::impl::NpuccWidenSmallBase<NpuccWidenSmall
       return;
     Type f32 = Float32Type::get(&getContext());
     OpBuilder builder(op);
-    auto wide = [&](Value v) {
-      v.setType(cast<RankedTensorType>(v.getType()).clone(f32));
-    };
+    auto wide = [&](Value v) { v.setType(cast<RankedTensorType>(v.getType()).clone(f32)); };
     op.getDpsInitsMutable()[0].set(
         tensor::EmptyOp::create(builder, op.getLoc(), type.getShape(), f32));
     init.setType(f32);

@@ -395,8 +395,7 @@ FailureOr<std::vector<Group>> schedule::formGroups(func::FuncOp function, Storag
           return succeeded(before) && wantsMatrix(*before, machine);
         });
       };
-      if (!isContraction && drains(*producer) &&
-          (contraction || llvm::any_of(group.ops, drains)))
+      if (!isContraction && drains(*producer) && (contraction || llvm::any_of(group.ops, drains)))
         continue;
       SmallVector<bool, 8> whole(group.whole);
       if (!mapToRoot(*producer, value, group, whole))
@@ -405,8 +404,8 @@ FailureOr<std::vector<Group>> schedule::formGroups(func::FuncOp function, Storag
       if (isContraction) {
         bool complete = true;
         for (size_t d = 0; d < producer->extents.size(); ++d)
-          complete &= producer->reduction[d] || producer->extents[d] == 1 ||
-                      producer->rootDim[d] >= 0;
+          complete &=
+              producer->reduction[d] || producer->extents[d] == 1 || producer->rootDim[d] >= 0;
         if (!complete)
           continue;
       }

@@ -23,9 +23,9 @@ struct LinearMap {
 struct OpInput {
   mlir::Value value;
   LinearMap map;
-  int producer = -1;    ///< op of the same group; -1: a storage
+  int producer = -1;      ///< op of the same group; -1: a storage
   bool shapeOnly = false; ///< a window's shape: no data
-  bool table = false;   ///< a look-up table: needed whole
+  bool table = false;     ///< a look-up table: needed whole
 };
 
 /// A contraction's operands and roles.
@@ -44,7 +44,7 @@ struct GroupOp {
   llvm::SmallVector<int, 8> rootDim; ///< loop dim -> root's loop dim; -1: its own
   llvm::SmallVector<OpInput, 4> inputs;
   LinearMap output;
-  double initial = 0;                ///< start value of reductions
+  double initial = 0; ///< start value of reductions
   ConvertedBody body;
   Contraction contraction;
   bool reduces() const { return llvm::is_contained(reduction, true); }

@@ -207,7 +207,8 @@ Planner::Outcome Planner::scheduleGroup(Plan &plan, int g, Arena &arena) {
   int64_t smallest = 0;
   // Leave room for the next group's weights; if need be take all.
   for (double share : {0.6, 0.8, 1.0, 0.75, 0.5, 0.35, 0.2, 0.1}) {
-    FailureOr<TiledGroup> t = search(group, storages, machine, int64_t(available * share), smallest);
+    FailureOr<TiledGroup> t =
+        search(group, storages, machine, int64_t(available * share), smallest);
     if (failed(t)) {
       if (share >= 1.0)
         break;
@@ -221,7 +222,8 @@ Planner::Outcome Planner::scheduleGroup(Plan &plan, int g, Arena &arena) {
   needed = smallest;
   Storage *largest = nullptr;
   for (Storage &s : storages.all())
-    if (s.resident && s.firstGroup <= g && g <= s.lastGroup && (!largest || s.bytes > largest->bytes))
+    if (s.resident && s.firstGroup <= g && g <= s.lastGroup &&
+        (!largest || s.bytes > largest->bytes))
       largest = &s;
   if (largest) {
     spilled.insert(largest);

@@ -47,8 +47,9 @@ struct NpuGroup : public npucc::impl::NpuGroupBase<NpuGroup> {
         op.op->setAttr("npu.group", builder.getI64IntegerAttr(g));
         bool matrix = group.contraction >= 0 && &op == &group.ops[group.contraction];
         bool output = group.epilogue && &op == &group.ops[group.contraction + 1];
-        op.op->setAttr("npu.engine",
-                       builder.getStringAttr(matrix ? "matrix" : output ? "output" : "vector"));
+        op.op->setAttr("npu.engine", builder.getStringAttr(matrix   ? "matrix"
+                                                           : output ? "output"
+                                                                    : "vector"));
       }
   }
 };

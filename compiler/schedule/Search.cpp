@@ -131,7 +131,10 @@ void Search::contraction() {
     for (size_t d = 0; d < op.extents.size(); ++d)
       if (op.rootDim[d] == r)
         role = op.contraction.roles[d];
-    (role == LoopRole::OutChannel ? channel : role == LoopRole::Batch ? batch : stream).push_back(r);
+    (role == LoopRole::OutChannel ? channel
+     : role == LoopRole::Batch    ? batch
+                                  : stream)
+        .push_back(r);
   }
   for (size_t d = 0; d < op.extents.size(); ++d)
     if (op.reduction[d] && op.rootDim[d] < 0 && op.extents[d] > 1)

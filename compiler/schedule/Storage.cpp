@@ -114,8 +114,7 @@ static bool hasWindows(Operation *function) {
 SmallVector<int64_t> StorageMap::preferredOrder(Value value) {
   int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
   SmallVector<int64_t> order;
-  if (rank < 4 || rowMajor.count(value) ||
-      !hasWindows(value.getParentRegion()->getParentOp()))
+  if (rank < 4 || rowMajor.count(value) || !hasWindows(value.getParentRegion()->getParentOp()))
     return order;
   // Channels last: the matrix engine's columns are channels, and a pixel's channels are
   // then one stretch of memory.
@@ -236,8 +235,8 @@ LogicalResult StorageMap::placeOperations(func::FuncOp function) {
         return insert.emitError("dynamic slices are not supported");
       Value result = insert.getResult();
       if (!destinations.count(result))
-        destinations[result] = whole(create(Storage::Kind::Intermediate, insert.getType(),
-                                            preferredOrder(result)));
+        destinations[result] =
+            whole(create(Storage::Kind::Intermediate, insert.getType(), preferredOrder(result)));
       View destination = destinations[result];
       View part = sliceView(destination, insert.getStaticOffsets(), insert.getStaticSizes(),
                             insert.getStaticStrides());
@@ -325,8 +324,7 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
   OpBuilder builder(function.getContext());
   Block &body = function.getBody().front();
   for (BlockArgument arg : body.getArguments()) {
-    Storage *storage =
-        create(Storage::Kind::Input, cast<RankedTensorType>(arg.getType()), {});
+    Storage *storage = create(Storage::Kind::Input, cast<RankedTensorType>(arg.getType()), {});
     storage->port = arg.getArgNumber();
     views[arg] = whole(storage);
   }
@@ -334,8 +332,8 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
     auto copyOperand = [&](OpOperand &use) -> const View & {
       builder.setInsertionPoint(&op);
       Value copy = copyOf(builder, use.get());
-      views[copy] = whole(create(Storage::Kind::Intermediate,
-                                 cast<RankedTensorType>(copy.getType()), {}));
+      views[copy] =
+          whole(create(Storage::Kind::Intermediate, cast<RankedTensorType>(copy.getType()), {}));
       use.set(copy);
       return views[copy];
     };
@@ -358,9 +356,8 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
           continue; // a constant expression, or absent
         View plain = whole(found->second.storage), flat;
         const View &view = found->second;
-        bool same = !view.padded() && view.offset == 0 &&
-                    reshapeView(plain, view.shape, flat) && flat.strides == view.strides &&
-                    view.storage->kind != Storage::Kind::Constant;
+        bool same = !view.padded() && view.offset == 0 && reshapeView(plain, view.shape, flat) &&
+                    flat.strides == view.strides && view.storage->kind != Storage::Kind::Constant;
         // C order over the whole storage?
         int64_t stride = 1;
         for (int64_t r = view.shape.size(); same && r-- > 0;) {
@@ -375,7 +372,8 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
           views[result] = whole(create(Storage::Kind::Intermediate, type, {}));
       continue;
     }
-    if (isa<onnx::ConstantOp, onnx::NoneOp>(op) || !isa<RankedTensorType>(op.getResult(0).getType()))
+    if (isa<onnx::ConstantOp, onnx::NoneOp>(op) ||
+        !isa<RankedTensorType>(op.getResult(0).getType()))
       continue;
     Value result = op.getResult(0);
     auto type = cast<RankedTensorType>(result.getType());
@@ -446,11 +444,11 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
       }
       for (Value value : op.getResults()) {
         auto placed = destinations.find(value);
-        views[value] = placed != destinations.end()
-                           ? placed->second
-                           : whole(create(Storage::Kind::Intermediate,
-                                          cast<RankedTensorType>(value.getType()),
-                                          preferredOrder(value)));
+        views[value] =
+            placed != destinations.end()
+                ? placed->second
+                : whole(create(Storage::Kind::Intermediate, cast<RankedTensorType>(value.getType()),
+                               preferredOrder(value)));
       }
       continue;
     }
@@ -474,8 +472,8 @@ static void materializeFills(func::FuncOp function) {
       continue;
     auto type = cast<RankedTensorType>(result.getType());
     builder.setInsertionPointAfter(fill);
-    Value empty = tensor::EmptyOp::create(builder, fill.getLoc(), type.getShape(),
-                                          type.getElementType());
+    Value empty =
+        tensor::EmptyOp::create(builder, fill.getLoc(), type.getShape(), type.getElementType());
     Value scalar = fill.getInputs()[0];
     auto generic = linalg::GenericOp::create(
         builder, fill.getLoc(), TypeRange{type}, ValueRange{}, ValueRange{empty},

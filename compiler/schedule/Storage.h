@@ -31,13 +31,13 @@ struct Storage {
   mlir::Type elementType;
   llvm::SmallVector<int64_t> shape, strides; ///< in elements
   int64_t bytes = 0;
-  unsigned port = 0;        ///< argument or result number of the function
-  mlir::Value constant;     ///< Constant: the tensor value (an onnx.data)
+  unsigned port = 0;    ///< argument or result number of the function
+  mlir::Value constant; ///< Constant: the tensor value (an onnx.data)
   std::string name;
 
   // Filled by planning.
   bool resident = false;
-  int64_t address = -1;     ///< in scratchpad when resident
+  int64_t address = -1; ///< in scratchpad when resident
   int firstGroup = 1 << 30, lastGroup = -1;
   int reads = 0;
 };
@@ -51,7 +51,9 @@ struct View {
   llvm::SmallVector<int64_t> low, bound; ///< bound -1: the dimension is not padded
   double fill = 0;
 
-  bool padded() const { return llvm::any_of(bound, [](int64_t b) { return b >= 0; }); }
+  bool padded() const {
+    return llvm::any_of(bound, [](int64_t b) { return b >= 0; });
+  }
 };
 
 /// Views of every tensor value of the function that is not inside a group.

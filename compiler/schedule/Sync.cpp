@@ -259,7 +259,7 @@ struct Record {
 static llvm::MapVector<EngineAttr, NestOrder>
 nestOrder(Operation *item, const DenseMap<int64_t, EngineAttr> &signaller) {
   llvm::MapVector<EngineAttr, NestOrder> result;
-  llvm::DenseSet<EngineAttr> started;          // has had a command
+  llvm::DenseSet<EngineAttr> started;                 // has had a command
   DenseMap<EngineAttr, llvm::DenseSet<int64_t>> last; // signals behind its last command
   DenseMap<int64_t, EngineAttr> waiter;
   item->walk<WalkOrder::PreOrder>([&](Operation *op) {

@@ -94,7 +94,8 @@ static SmallVector<int> memoryOrder(ArrayRef<int64_t> strides, ArrayRef<int64_t>
     order.push_back(r);
   llvm::stable_sort(order, [&](int x, int y) {
     // Unit dims have arbitrary strides; leave them outside.
-    int64_t sx = shape[x] == 1 ? INT64_MAX : strides[x], sy = shape[y] == 1 ? INT64_MAX : strides[y];
+    int64_t sx = shape[x] == 1 ? INT64_MAX : strides[x],
+            sy = shape[y] == 1 ? INT64_MAX : strides[y];
     return sx > sy;
   });
   return order;
@@ -212,8 +213,7 @@ TiledGroup schedule::tile(const Group &group, TileSizes sizes, const StorageMap 
               SmallVector<int> order = orderLikeRoot(op, input.map, positions);
               tile.order.assign(order.begin(), order.end());
               pack(tile, order);
-            } else
-{
+            } else {
               pack(tile, memoryOrder(view.strides, view.shape));
             }
             tile.slots = t.executions(tile.level) > 1 ? 2 : 1;
@@ -259,8 +259,9 @@ TiledGroup schedule::tile(const Group &group, TileSizes sizes, const StorageMap 
       placement.how = Placement::How::Direct;
     } else if (!isContraction || isRoot) {
       placement.how = Placement::How::Tiled;
-      placement.tile = makeTile(npu::MemSpace::Spm, isRoot ? memoryOrder(view->strides, view->shape)
-                                                           : orderLikeRoot(op, op.output, positions));
+      placement.tile =
+          makeTile(npu::MemSpace::Spm, isRoot ? memoryOrder(view->strides, view->shape)
+                                              : orderLikeRoot(op, op.output, positions));
       bool crosses = isRoot || (isEpilogue && !isRoot); // another engine reads it
       if (crosses && t.executions(t.depth[o]) > 1)
         t.tiles.back().slots = 2;
@@ -328,7 +329,8 @@ MatrixCommand schedule::matrixTemplate(const TiledGroup &t, const StorageMap &st
                         storages);
   Value result = op.op->getResult(0);
   Placement acc{Placement::How::Tiled, t.accumulator};
-  command.accumulator = operandOf(t, o, op.output, acc, result, op.body.operandTypes.back(), storages);
+  command.accumulator =
+      operandOf(t, o, op.output, acc, result, op.body.operandTypes.back(), storages);
   if (&op == &t.group->root()) {
     command.hasEpilogue = true;
     BodyInst input;
@@ -337,8 +339,8 @@ MatrixCommand schedule::matrixTemplate(const TiledGroup &t, const StorageMap &st
     input.a = 0;
     command.epilogue.insts.push_back(input);
     command.epilogue.yields.push_back(0);
-    command.out = operandOf(t, o, op.output, t.outputs[o], result, op.body.operandTypes.back(),
-                            storages);
+    command.out =
+        operandOf(t, o, op.output, t.outputs[o], result, op.body.operandTypes.back(), storages);
   } else if (t.group->epilogue) {
     const GroupOp &next = t.group->ops[o + 1];
     command.hasEpilogue = true;
@@ -423,7 +425,8 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
       for (const LoopDim &dim : command.dims)
         extents.push_back(dim.extent);
       int64_t outer = t.executions(t.depth[o]);
-      int64_t inner = t.executions(t.levels()) / std::max<int64_t>(1, t.executions(t.sizes.order.size()));
+      int64_t inner =
+          t.executions(t.levels()) / std::max<int64_t>(1, t.executions(t.sizes.order.size()));
       CommandCost last = matrixCost(command, extents, inner == 1, command.hasEpilogue, machine);
       double cycles = last.cycles;
       if (inner > 1)
@@ -459,15 +462,15 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
     if (!tile.value)
       continue;
     bool second = tile.constant && machine.dma.loadChannels > 1;
-    double once = transfer(loadTemplate(tile, storages), t.executions(tile.level),
-                           second ? kLoad1 : kLoad0);
+    double once =
+        transfer(loadTemplate(tile, storages), t.executions(tile.level), second ? kLoad1 : kLoad0);
     if (!tile.constant)
       lead = std::max(lead, once);
     if (tile.level > innermost)
       reductionLoad = std::max(reductionLoad, once);
     if (tile.level >= innermost)
-      stage[kStageLoad] = std::max(
-          stage[kStageLoad], once * t.executions(tile.level) / t.executions(innermost));
+      stage[kStageLoad] =
+          std::max(stage[kStageLoad], once * t.executions(tile.level) / t.executions(innermost));
   }
   if (t.outputs.back().how == Placement::How::Tiled) {
     stage[kStageStore] = transfer(storeTemplate(t, storages), t.executions(t.depth.back()), kStore);

@@ -25,12 +25,12 @@ struct Tile {
   mlir::Type elementType;
   npu::MemSpace space = npu::MemSpace::Spm;
   int64_t bytes = 0, slots = 1, address = -1;
-  int level = 0;          ///< loops around its first writer
-  bool constant = false;  ///< loaded from a constant: may be fetched ahead
-  bool packed = false;    ///< the constant is stored tile by tile
+  int level = 0;                   ///< loops around its first writer
+  bool constant = false;           ///< loaded from a constant: may be fetched ahead
+  bool packed = false;             ///< the constant is stored tile by tile
   llvm::SmallVector<int, 6> order; ///< packed: memory order of the dims, outermost first
-  mlir::Value value;      ///< loaded tiles: what is loaded
-  int op = -1, input = -1; ///< loaded tiles: for which operand
+  mlir::Value value;               ///< loaded tiles: what is loaded
+  int op = -1, input = -1;         ///< loaded tiles: for which operand
 };
 
 struct Placement {
@@ -50,7 +50,7 @@ struct TiledGroup {
   std::vector<int> depth;                              ///< per op: loops around it
   int accumulator = -1;                                ///< tile of the contraction
 
-  double cycles = 0; ///< estimate
+  double cycles = 0;            ///< estimate
   std::array<double, 6> busy{}; ///< matrix, vector, load 0, load 1, store, dram
   int64_t spmBytes = 0, accBytes = 0;
 

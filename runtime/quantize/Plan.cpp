@@ -293,8 +293,12 @@ void Planner::markValues() {
       llvm::erase_if(inputs, [&](ValueId id) { return node.inputs[0] != id && node.inputs[1] != id; });
     for (ValueId id : inputs)
       plan.quantized[id] = plan.quantized[id] || !isInternal(id);
+    // A residual sum that no 8-bit operator reads leaves the accumulators as float.
+    bool floatSum =
+        epilogue[i] && activations(node).size() == 2 &&
+        llvm::none_of(edit.users(node.outputs[0]), [&](int u) { return isQuantized(u); });
     for (ValueId id : node.outputs)
-      if (id != kNoValue && isFloatValue(id) && !edit.users(id).empty())
+      if (id != kNoValue && isFloatValue(id) && !edit.users(id).empty() && !floatSum)
         plan.quantized[id] = plan.quantized[id] || !isInternal(id);
   }
 }
