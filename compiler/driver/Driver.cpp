@@ -8,13 +8,16 @@
 #include "compiler/driver/Prepare.h"
 #include "compiler/driver/Registration.h"
 #include "compiler/driver/Results.h"
+#include "compiler/driver/Steps.h"
 #include "compiler/import/Import.h"
 #include "models/machine/Machine.h"
 #include "simulator/core/Simulator.h"
+#include "simulator/report/Format.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Support/raw_ostream.h"
@@ -31,61 +34,59 @@ ExitStatus badUsage(llvm::Error error) {
   return kBadUsage;
 }
 
-/// One run of the tool: each step sets what the next ones need.
+/// What is added up over the steps of a run.
+struct Totals {
+  std::optional<VerifyResult> verification;
+  bool hazards = false;
+  double latencyS = 0, energyJ = 0;
+  ToolTimes tool;
+};
+
+/// One compilation and simulation: each member function sets what the next ones need.
 class Run {
 public:
-  explicit Run(const Options &options)
-      : options(options), phases(options.verbose), context(MLIRContext::Threading::DISABLED) {}
+  Run(const Options &options, const Machine &machine, Phases &phases, Totals &totals)
+      : options(options), machine(machine), phases(phases), totals(totals),
+        context(MLIRContext::Threading::DISABLED) {}
 
-  ExitStatus operator()();
+  ExitStatus build(Model model, const NamedTensors &given);
+  ExitStatus writePhase();
+  ExitStatus simulateProgram();
+  ExitStatus finish(std::vector<std::string> assumptions);
+
+  NamedTensors takeInputs() { return std::move(prepared.inputs); }
+  const NamedTensors &outputs() const { return result.outputs; }
 
 private:
-  ExitStatus load();
   ExitStatus compileModel();
   ExitStatus failed();
   ExitStatus write(llvm::function_ref<void(llvm::raw_ostream &)> print);
   ExitStatus writeModule();
   ExitStatus writeProgramFile();
-  ExitStatus simulateProgram();
 
   const Options &options;
-  Phases phases;
-  Machine machine;
+  const Machine &machine;
+  Phases &phases;
+  Totals &totals;
   PreparedModel prepared;
   MLIRContext context;
   std::optional<ModelDiagnostics> diagnostics;
   OwningOpRef<ModuleOp> module;
   Program program;
-  double compileSeconds = 0;
+  SimulationResult result;
 };
 
-ExitStatus Run::load() {
-  llvm::Expected<Machine> loadedMachine = loadMachine(options.npu);
-  if (!loadedMachine)
-    return badUsage(loadedMachine.takeError());
-  machine = std::move(*loadedMachine);
-
-  llvm::Expected<Model> model = loadModel(options.model);
-  if (!model)
-    return badUsage(model.takeError());
-  phases.finish("load");
-  // All of them at once, before shape inference stumbles over the first.
-  std::vector<const Node *> unknown = unknownNodes(model->graph);
-  if (!unknown.empty()) {
-    ModelDiagnostics list(context, *model);
-    for (const Node *node : unknown)
-      list.unsupported(*node, node->domain.empty()
-                                  ? "unknown operator"
-                                  : "unknown operator of domain '" + node->domain + "'");
-    return kUnsupported;
-  }
-  llvm::Expected<PreparedModel> ready = prepareModel(std::move(*model), options);
+ExitStatus Run::build(Model model, const NamedTensors &given) {
+  double before = totals.tool.compileCpuS > 0 ? phases.total() : 0; // loading belongs to the first
+  llvm::Expected<PreparedModel> ready = prepareModel(std::move(model), options, given);
   if (!ready)
     return badUsage(ready.takeError());
   prepared = std::move(*ready);
   diagnostics.emplace(context, prepared.model);
   phases.finish("prepare");
-  return kDone;
+  ExitStatus status = compileModel();
+  totals.tool.compileCpuS += phases.total() - before;
+  return status;
 }
 
 /// What failed: the model's wishes, or we.
@@ -184,57 +185,66 @@ ExitStatus Run::simulateProgram() {
   settings.recordTrace = !options.trace.empty();
   ProgressBar bar("simulate", !options.quiet);
   settings.progress = [&](double fraction) { bar.show(fraction); };
-  llvm::Expected<SimulationResult> result = simulate(program, machine, prepared.inputs, settings);
+  llvm::Expected<SimulationResult> simulated =
+      simulate(program, machine, prepared.inputs, settings);
   bar.clear();
-  if (!result) {
+  if (!simulated) {
     // The program came from our own compiler: a deadlock or a wrong address is our fault. Data
     // can be at fault, too (an index out of range), and the message says so.
-    llvm::errs() << "npucc: error: " << llvm::toString(result.takeError()) << '\n';
+    llvm::errs() << "npucc: error: " << llvm::toString(simulated.takeError()) << '\n';
     return kInternalError;
   }
-  double simulateSeconds = phases.finish("simulate");
-  for (const Hazard &hazard : result->hazards)
+  result = std::move(*simulated);
+  totals.tool.simulateCpuS += phases.finish("simulate");
+  for (const Hazard &hazard : result.hazards)
     llvm::errs() << "npucc: hazard: " << hazard.text << '\n';
+  totals.hazards |= !result.hazards.empty();
+  double seconds = static_cast<double>(result.cycles) / machine.clockHz;
+  totals.latencyS += seconds;
+  totals.energyJ += EnergyModel(machine).total(result.actions, seconds).total().value;
 
-  std::optional<VerifyResult> verification;
   if (options.verify) {
-    llvm::Expected<VerifyResult> compared = verifyOutputs(prepared, result->outputs);
+    llvm::Expected<VerifyResult> compared = verifyOutputs(prepared, result.outputs);
     if (!compared)
       return badUsage(compared.takeError());
-    verification = *compared;
+    if (const auto &before = totals.verification) {
+      compared->maxAbsError = std::max(compared->maxAbsError, before->maxAbsError);
+      compared->maxRelError = std::max(compared->maxRelError, before->maxRelError);
+      compared->passed &= before->passed;
+    }
+    totals.verification = *compared;
     phases.finish("verify");
   }
+  return kDone;
+}
+
+ExitStatus Run::finish(std::vector<std::string> assumptions) {
   if (!options.outputDir.empty())
-    if (llvm::Error error = writeOutputs(options.outputDir, result->outputs))
+    if (llvm::Error error = writeOutputs(options.outputDir, result.outputs))
       return badUsage(std::move(error));
 
+  totals.tool.peakRssBytes = peakResidentBytes();
   ReportInputs inputs{options.model,
                       program,
                       machine,
-                      *result,
+                      result,
                       options.functional ? "functional" : "timing",
                       options.residentWeights ? "resident" : "cold",
-                      /*assumptions=*/{},
-                      verification,
-                      {compileSeconds, simulateSeconds, peakResidentBytes()}};
+                      std::move(assumptions),
+                      totals.verification,
+                      totals.tool};
   if (llvm::Error error = report(options, prepared, inputs))
     return badUsage(std::move(error));
   phases.finish("report");
-  if (!result->hazards.empty())
+  if (totals.hazards)
     return kInternalError;
-  return verification && !verification->passed ? kVerifyFailed : kDone;
+  return totals.verification && !totals.verification->passed ? kVerifyFailed : kDone;
 }
 
-ExitStatus Run::operator()() {
-  if (ExitStatus status = load())
-    return status;
-  ExitStatus status = compileModel();
-  compileSeconds = phases.total();
-  if (status)
-    return status;
+ExitStatus Run::writePhase() {
   switch (options.emit) {
   case EmitPhase::None:
-    return simulateProgram();
+    break;
   case EmitPhase::Onnx:
   case EmitPhase::Linalg:
   case EmitPhase::Npu:
@@ -247,12 +257,82 @@ ExitStatus Run::operator()() {
   return kInternalError;
 }
 
+/// All of them at once, before shape inference stumbles over the first.
+bool findUnknownNodes(const Model &model) {
+  std::vector<const Node *> unknown = unknownNodes(model.graph);
+  if (unknown.empty())
+    return false;
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  ModelDiagnostics list(context, model);
+  for (const Node *node : unknown)
+    list.unsupported(*node, node->domain.empty()
+                                ? "unknown operator"
+                                : "unknown operator of domain '" + node->domain + "'");
+  return true;
+}
+
+void writeTotals(const Options &options, const Steps &steps, const Totals &totals) {
+  if (options.generate) {
+    llvm::outs() << "tokens:";
+    for (int64_t token : steps.tokens())
+      llvm::outs() << ' ' << token;
+    llvm::outs() << '\n';
+  }
+  if (!options.quiet)
+    llvm::outs() << "steps: " << steps.stepCount() << ", latency " << si(totals.latencyS, "s")
+                 << ", energy " << si(totals.energyJ, "J") << '\n';
+}
+
+ExitStatus runSteps(const Options &options) {
+  Phases phases(options.verbose);
+  llvm::Expected<Machine> machine = loadMachine(options.npu);
+  if (!machine)
+    return badUsage(machine.takeError());
+  llvm::Expected<Model> model = loadModel(options.model);
+  if (!model)
+    return badUsage(model.takeError());
+  phases.finish("load");
+  if (findUnknownNodes(*model))
+    return kUnsupported;
+  llvm::Expected<Steps> steps = Steps::plan(model->graph, options);
+  if (!steps)
+    return badUsage(steps.takeError());
+
+  Totals totals;
+  while (true) {
+    Run run(steps->options(), *machine, phases, totals);
+    // A step's shapes may be its own: each is prepared from the model as the file has it.
+    if (ExitStatus status = run.build(*model, steps->inputs()))
+      return status;
+    if (options.emit != EmitPhase::None)
+      return run.writePhase();
+    if (ExitStatus status = run.simulateProgram())
+      return status;
+    if (!options.hasSteps())
+      return run.finish({});
+    bool last = steps->isLast();
+    if (llvm::Error error = steps->advance(run.takeInputs(), run.outputs()))
+      return badUsage(std::move(error));
+    if (!last)
+      continue;
+    ExitStatus status = run.finish(
+        {llvm::formatv("the report is of step {0} of {0}; the {0} steps take {1} and {2} together",
+                       steps->stepCount(), si(totals.latencyS, "s"), si(totals.energyJ, "J"))
+             .str(),
+         "each step is compiled for its own shapes, which costs the machine neither time nor "
+         "energy"});
+    if (status == kDone || status == kVerifyFailed)
+      writeTotals(options, *steps, totals);
+    return status;
+  }
+}
+
 } // namespace
 
 ExitStatus runNpucc(const Options &options) {
   // Nothing is meant to throw as far as here; memory can run out.
   try {
-    return Run(options)();
+    return runSteps(options);
   } catch (const std::exception &error) {
     llvm::errs() << "npucc: internal error: " << error.what() << '\n';
     return kInternalError;

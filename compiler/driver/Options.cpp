@@ -11,8 +11,7 @@ using llvm::StringRef;
 namespace npucc {
 
 /// Splits NAME=VALUE at the last '=': names of tensors may contain one, values do not.
-static Expected<std::pair<std::string, std::string>> splitBinding(StringRef option,
-                                                                  StringRef text) {
+Expected<std::pair<std::string, std::string>> splitBinding(StringRef option, StringRef text) {
   auto [name, value] = text.rsplit('=');
   if (name.empty() || value.empty() || name.size() == text.size())
     return makeError("{0} {1}: expected NAME=VALUE", option, quoted(text));
@@ -21,8 +20,8 @@ static Expected<std::pair<std::string, std::string>> splitBinding(StringRef opti
 
 static Expected<int64_t> parseSize(StringRef option, StringRef text) {
   int64_t value = 0;
-  if (text.trim().getAsInteger(10, value) || value < 1 || value > (int64_t(1) << 40))
-    return makeError("{0}: {1} is no dimension: expected a number from 1", option, quoted(text));
+  if (text.trim().getAsInteger(10, value) || value < 0 || value > (int64_t(1) << 40))
+    return makeError("{0}: {1} is no dimension: expected a number from 0", option, quoted(text));
   return value;
 }
 

@@ -32,9 +32,17 @@ struct Options {
   std::string outputDir, reportJson, reportHtml, trace;
   EmitPhase emit = EmitPhase::None;
   std::string output; ///< -o
+
+  std::vector<std::string> feeds;         ///< OUT=IN
+  std::optional<int64_t> steps, generate; ///< how many
+  std::string prompt;                     ///< file
+  bool hasSteps() const { return steps || generate; }
 };
 
 using NamedTensors = std::map<std::string, Tensor>;
+
+llvm::Expected<std::pair<std::string, std::string>> splitBinding(llvm::StringRef option,
+                                                                 llvm::StringRef text);
 
 /// Reads the files of --input.
 llvm::Expected<NamedTensors> readInputs(const std::vector<std::string> &inputs);

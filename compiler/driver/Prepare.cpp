@@ -61,17 +61,22 @@ static std::string arithmeticOf(const Graph &graph) {
   return std::string(name(most == macsBy.end() ? ElementType::Float32 : most->first));
 }
 
-/// The given tensors, and seeded random ones for the others.
-static Expected<NamedTensors> completeInputs(const Graph &graph, NamedTensors given,
-                                             uint64_t seed) {
+/// The given tensors, zeros for states (--feed), and seeded random ones for the others.
+static Expected<NamedTensors> completeInputs(const Graph &graph, const NamedTensors &given,
+                                             const Options &options) {
   NamedTensors result;
+  llvm::StringSet<> states;
+  for (const std::string &feed : options.feeds)
+    states.insert(StringRef(feed).rsplit('=').second);
   for (auto [index, id] : llvm::enumerate(graph.inputs)) {
     const Value &value = graph.values[id];
     if (bitWidth(value.type) == 0)
       continue; // strings: the importer says so
     auto it = given.find(value.name);
     if (it == given.end()) {
-      result[value.name] = randomTensor(value.type, value.shape(), seed + index);
+      result[value.name] = states.contains(value.name)
+                               ? Tensor::zeros(value.type, value.shape())
+                               : randomTensor(value.type, value.shape(), options.seed + index);
       continue;
     }
     if (it->second.shape() != llvm::ArrayRef<int64_t>(value.shape()))
@@ -134,38 +139,36 @@ static llvm::Error quantizeModel(PreparedModel &result, const Options &options) 
   return llvm::Error::success();
 }
 
-Expected<PreparedModel> prepareModel(Model model, const Options &options) {
+Expected<PreparedModel> prepareModel(Model model, const Options &options,
+                                     const NamedTensors &given) {
   PreparedModel result;
-  Expected<NamedTensors> given = readInputs(options.inputs);
-  if (!given)
-    return given.takeError();
-  Expected<Bindings> bindings = makeBindings(options, *given);
+  Expected<Bindings> bindings = makeBindings(options, given);
   if (!bindings)
     return bindings.takeError();
   Expected<Precision> precision = parsePrecision(options.precision);
   if (!precision)
     return precision.takeError();
-  if (llvm::Error error = checkInputNames(model.graph, *given))
+  if (llvm::Error error = checkInputNames(model.graph, given))
     return error;
   result.parameters = countParameters(model);
   int batched = batchInput(model.graph);
   if (llvm::Error error = prepare(model, *bindings))
     return error;
 
-  result.macs = countMacs(model.graph);
-  result.network = model.graph;
-  result.model = std::move(model);
   if (options.batch)
     result.batch = *options.batch;
-  else if (const Graph &graph = result.model.graph; batched >= 0)
-    result.batch = graph.values[graph.inputs[batched]].shape().front();
+  else if (batched >= 0)
+    result.batch = model.graph.values[model.graph.inputs[batched]].shape().front();
   if (options.functional) {
-    Expected<NamedTensors> inputs =
-        completeInputs(result.model.graph, std::move(*given), options.seed);
+    Expected<NamedTensors> inputs = completeInputs(model.graph, given, options);
     if (!inputs)
       return inputs.takeError();
     result.inputs = std::move(*inputs);
   }
+  removeEmpty(model.graph);
+  result.macs = countMacs(model.graph);
+  result.network = model.graph;
+  result.model = std::move(model);
 
   Expected<std::vector<std::string>> folded = foldBatchNorm(result.model);
   if (!folded)

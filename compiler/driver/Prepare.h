@@ -13,11 +13,12 @@ struct PreparedModel {
   ElementType storage = ElementType::Undefined; ///< instead of fp32
   int64_t batch = 1, macs = 0, parameters = 0;
   std::vector<std::string> assumptions;
-  NamedTensors inputs; ///< functional mode: one for each graph input
+  NamedTensors inputs; ///< functional mode: one for each input of the file
 };
 
-/// Binds, folds, quantises; reads or draws the inputs. Errors are one line each.
-llvm::Expected<PreparedModel> prepareModel(Model model, const Options &options);
+/// Binds, folds, quantises; draws the inputs that are not given. Errors are one line each.
+llvm::Expected<PreparedModel> prepareModel(Model model, const Options &options,
+                                           const NamedTensors &given);
 
 /// Operators that nothing in the project knows; they can run nowhere.
 std::vector<const Node *> unknownNodes(const Graph &graph);

@@ -48,6 +48,14 @@ static Texts inputs("input", cl::desc("contents of an input; random if not given
                     cl::value_desc("NAME=FILE.npy"), cl::cat(category));
 static Opt<uint64_t> seed("seed", cl::desc("of the random inputs"), cl::value_desc("N"),
                           cl::cat(category));
+static Texts feeds("feed", cl::desc("an output of one step is an input of the next"),
+                   cl::value_desc("OUT=IN"), cl::cat(category));
+static Opt<int64_t> steps("steps", cl::desc("run a model with state step by step"),
+                          cl::value_desc("N"), cl::cat(category));
+static Opt<int64_t> generate("generate", cl::desc("decoders: continue the prompt by N tokens"),
+                             cl::value_desc("N"), cl::cat(category));
+static Text prompt("prompt", cl::desc("token ids for --generate"), cl::value_desc("FILE.npy"),
+                   cl::cat(category));
 static Text outputDir("output-dir", cl::desc("write each graph output to DIR/NAME.npy"),
                       cl::value_desc("DIR"), cl::cat(category));
 static Flag noHost("no-host", cl::desc("no operator may run on the control core"),
@@ -95,6 +103,12 @@ static npucc::Options collect() {
   options.inputShapes.assign(inputShapes.begin(), inputShapes.end());
   options.inputs.assign(inputs.begin(), inputs.end());
   options.seed = seed;
+  options.feeds.assign(feeds.begin(), feeds.end());
+  if (steps.getNumOccurrences())
+    options.steps = steps;
+  if (generate.getNumOccurrences())
+    options.generate = generate;
+  options.prompt = prompt;
   options.outputDir = outputDir;
   options.noHost = noHost;
   options.residentWeights = weights == Weights::Resident;
@@ -143,5 +157,14 @@ int main(int argc, char **argv) {
     return usage("--verify needs data: it does not go with --mode timing");
   if (!output.empty() && emitPhase == EmitPhase::None)
     return usage("-o goes with --emit; see --output-dir, --report-json");
+  bool generates = generate.getNumOccurrences(), repeats = steps.getNumOccurrences();
+  if (generates == prompt.empty())
+    return usage("--generate and --prompt go together");
+  if (generates && repeats)
+    return usage("--generate says how many steps there are: it does not go with --steps");
+  if (!feeds.empty() && !generates && !repeats)
+    return usage("--feed goes with --steps or --generate");
+  if ((generates || !feeds.empty()) && mode == Mode::Timing)
+    return usage("--feed and --generate need data: they do not go with --mode timing");
   return npucc::runNpucc(collect());
 }

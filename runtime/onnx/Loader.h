@@ -37,6 +37,11 @@ struct Bindings {
 /// Operators that the registry does not know keep what the file declares.
 llvm::Error prepare(Model &model, const Bindings &bindings);
 
+/// Takes tensors without elements out of a prepared graph, as the empty cache of a decoder's
+/// first step: operands of Concat, what is computed of them alone, and then graph inputs that
+/// nothing uses. Those that other nodes or the graph's outputs need stay.
+void removeEmpty(Graph &graph);
+
 /// Sum of OpInfo::macs over the graph.
 int64_t countMacs(const Graph &graph);
 /// Elements of all initialisers that are float or quantised weights of the file.

@@ -17,7 +17,8 @@ static std::string contents(const std::string &path) {
 }
 
 NpuccRun::NpuccRun(const std::string &model, const std::vector<std::string> &options) {
-  std::string reportFile = folder.file("report.json"), errors = folder.file("stderr");
+  std::string reportFile = folder.file("report.json"), errors = folder.file("stderr"),
+              printedFile = folder.file("stdout");
   std::vector<llvm::StringRef> arguments{NPUCC_TOOL, model, "--quiet", "--report-json", reportFile};
   std::string outputs = folder.file("");
   if (!llvm::is_contained(options, "timing"))
@@ -28,11 +29,11 @@ NpuccRun::NpuccRun(const std::string &model, const std::vector<std::string> &opt
     line += " " + option;
   }
   std::string why;
-  int status =
-      llvm::sys::ExecuteAndWait(NPUCC_TOOL, arguments, std::nullopt,
-                                {llvm::StringRef(), llvm::StringRef(), errors}, 0, 0, &why);
+  int status = llvm::sys::ExecuteAndWait(NPUCC_TOOL, arguments, std::nullopt,
+                                         {llvm::StringRef(), printedFile, errors}, 0, 0, &why);
   if (status != 0)
     FAIL(line << ": exit status " << status << " " << why << "\n" << contents(errors));
+  standardOutput = contents(printedFile);
   parsed = check(llvm::json::parse(contents(reportFile)));
   REQUIRE(parsed.getAsObject());
 }

@@ -16,6 +16,8 @@ public:
   /// A failed test that shows stderr where the exit status is not 0.
   explicit NpuccRun(const std::string &model, const std::vector<std::string> &options = {});
 
+  /// What it wrote to standard output.
+  const std::string &printed() const { return standardOutput; }
   Tensor output(const std::string &name) const;
   const llvm::json::Object &report() const { return *parsed.getAsObject(); }
   /// A number by its path of keys: number("model.macs").
@@ -30,6 +32,7 @@ private:
   const llvm::json::Value *find(llvm::StringRef path) const;
 
   TemporaryFolder folder;
+  std::string standardOutput;
   llvm::json::Value parsed = nullptr;
 };
 

@@ -468,3 +468,52 @@ TEST_CASE("the shared models are prepared", "[prepare]") {
     CHECK(static_cast<double>(countMacs(model.graph)) / 1e6 == Approx(c.mmacs).epsilon(0.01));
   }
 }
+
+TEST_CASE("tensors without elements leave the graph", "[prepare]") {
+  ModelBuilder m;
+  m.input("past", {2, "past"});
+  m.input("new", {2, 3});
+  m.node("Neg", {"past"}, {"turned"}, "neg");
+  m.node("Concat", {"turned", "new"}, {"present"}, "concat").i("axis", 1);
+  m.node("Relu", {"present"}, {"y"}, "relu");
+  m.node("Concat", {"new", "past", "y"}, {"z"}, "three").i("axis", 1);
+  m.output("y");
+  m.output("z");
+  Bindings bindings;
+
+  SECTION("operands of Concat") {
+    bindings.dims["past"] = 0;
+    Model model = m.prepared(bindings);
+    CHECK(operators(model.graph) == "Neg Concat Relu Concat");
+    removeEmpty(model.graph);
+    CHECK(operators(model.graph) == "Relu Concat");
+    REQUIRE(model.graph.inputs.size() == 1);
+    CHECK(model.graph.values[model.graph.inputs[0]].name == "new");
+    CHECK(model.graph.nodes[0].inputs == model.graph.inputs);
+    CHECK(model.graph.nodes[1].inputs.size() == 2);
+    CHECK(outputShape(model.graph, 1) == std::vector<int64_t>{2, 6});
+  }
+  SECTION("an output keeps its name") {
+    m.output("present");
+    bindings.dims["past"] = 0;
+    Model model = m.prepared(bindings);
+    removeEmpty(model.graph);
+    CHECK(operators(model.graph) == "Identity Relu Concat");
+    CHECK(model.graph.values[model.graph.outputs[2]].name == "present");
+  }
+  SECTION("what others need stays") {
+    m.output("turned");
+    bindings.dims["past"] = 0;
+    Model model = m.prepared(bindings);
+    removeEmpty(model.graph);
+    CHECK(operators(model.graph) == "Neg Relu Concat");
+    CHECK(model.graph.inputs.size() == 2);
+  }
+  SECTION("with elements nothing changes") {
+    bindings.dims["past"] = 4;
+    Model model = m.prepared(bindings);
+    removeEmpty(model.graph);
+    CHECK(operators(model.graph) == "Neg Concat Relu Concat");
+    CHECK(model.graph.inputs.size() == 2);
+  }
+}
