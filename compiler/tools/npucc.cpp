@@ -71,6 +71,8 @@ static Flag checkHazards("check-hazards",
 static Text baseline("baseline", cl::desc("GPUs to compare with, or none"), cl::init("default"),
                      cl::value_desc("NAME[@precision][@batch],..."), cl::cat(category));
 static Flag listBaselines("list-baselines", cl::desc("list the GPUs"), cl::cat(category));
+static Flag listOperators("list-operators", cl::desc("list the operators, and where they run"),
+                          cl::cat(category));
 static Text reportJson("report-json", cl::desc("write the report as JSON"), cl::value_desc("FILE"),
                        cl::cat(category));
 static Text reportHtml("report-html", cl::desc("write the report as a page"),
@@ -149,6 +151,8 @@ int main(int argc, char **argv) {
     return npucc::listMachinesTo(llvm::outs());
   if (listBaselines)
     return npucc::listBaselinesTo(llvm::outs());
+  if (listOperators)
+    return npucc::listOperatorsTo(llvm::outs());
   if (dumpNpu)
     return npucc::dumpMachineTo(llvm::outs(), npu);
   if (model.empty())

@@ -11,7 +11,10 @@
 
 #include "runtime/onnx/Errors.h"
 
+#include <onnx/onnx_pb.h>
+
 #include <cfloat>
+#include <cmath>
 
 using namespace npucc;
 using llvm::StringRef;
@@ -123,6 +126,55 @@ llvm::Error done() { return llvm::Error::success(); }
 //===----------------------------------------------------------------------===//
 // The steps
 //===----------------------------------------------------------------------===//
+
+/// The types had names once: "FLOAT".
+llvm::Error castByName(Upgrade &u) {
+  onnx::TensorProto_DataType type;
+  if (!onnx::TensorProto_DataType_Parse(u.node.getString("to", ""), &type))
+    return makeError("attribute 'to' names no type");
+  u.setAttribute("to", {int64_t(type)});
+  return done();
+}
+
+llvm::Error concatDefault(Upgrade &u) {
+  if (!u.node.has("axis"))
+    u.setAttribute("axis", {int64_t(1)});
+  return done();
+}
+
+/// In version 1 the exponent was a float.
+llvm::Error wholeExponent(Upgrade &u) {
+  float p = u.node.getFloat("p", 2);
+  if (p != std::trunc(p) || !(std::abs(p) < 1024))
+    return makeError("attribute 'p' is not a whole number, which is not supported");
+  u.setAttribute("p", {static_cast<int64_t>(p)});
+  return done();
+}
+
+llvm::Error padPaddings(Upgrade &u) {
+  if (!u.node.has("paddings"))
+    return makeError("attribute 'paddings' is missing");
+  u.setAttribute("pads", {u.node.getInts("paddings")});
+  u.dropAttribute("paddings");
+  return done();
+}
+
+llvm::Error reshapeToInput(Upgrade &u) {
+  if (!u.node.has("shape"))
+    return makeError("attribute 'shape' is missing");
+  u.intsToInput("shape", 1);
+  return done();
+}
+
+llvm::Error seluDefaults(Upgrade &u) {
+  if (!u.node.has("alpha"))
+    u.setAttribute("alpha", {1.6732f});
+  if (!u.node.has("gamma"))
+    u.setAttribute("gamma", {1.0507f});
+  return done();
+}
+
+llvm::Error oldTile(Upgrade &) { return makeError("Tile of version 1 is not supported"); }
 
 /// Up to 6, `axis` told where the second operand's dimensions lie in the first's.
 /// That takes the first one's rank, so the preparation deals with it.
@@ -331,21 +383,26 @@ constexpr Entry kSteps[] = {
     {"Add", 7, oldBroadcast},
     {"And", 7, oldBroadcast},
     {"BatchNormalization", 14, batchNormalization},
+    {"Cast", 6, castByName},
     {"Clip", 11, clipToInputs},
+    {"Concat", 4, concatDefault},
     {"DFT", 20, dft},
     {"Div", 7, oldBroadcast},
     {"Dropout", 12, dropout},
     {"Equal", 7, oldBroadcast},
     {"Gemm", 7, dropBroadcast},
+    {"GlobalLpPool", 2, wholeExponent},
     {"Greater", 7, oldBroadcast},
     {"GridSample", 20, gridSample},
     {"GroupNormalization", 21, groupNormalization},
     {"Hardmax", 13, coercedToMatrix},
     {"Less", 7, oldBroadcast},
     {"LogSoftmax", 13, coercedToMatrix},
+    {"LpPool", 2, wholeExponent},
     {"Mul", 7, oldBroadcast},
     {"Or", 7, oldBroadcast},
     {"PRelu", 7, oldPRelu},
+    {"Pad", 2, padPaddings},
     {"Pad", 11, padToInputs},
     {"Pow", 7, oldBroadcast},
     {"ReduceL1", 18, axesToInput},
@@ -358,16 +415,19 @@ constexpr Entry kSteps[] = {
     {"ReduceProd", 18, axesToInput},
     {"ReduceSum", 13, axesToInput},
     {"ReduceSumSquare", 18, axesToInput},
+    {"Reshape", 5, reshapeToInput},
     {"Resize", 11, toResize},
     {"RoiAlign", 16, roiAlign},
     {"Scan", 9, oldScan},
     {"Scatter", 11, scatter},
+    {"Selu", 6, seluDefaults},
     {"Slice", 10, sliceToInputs},
     {"Softmax", 13, coercedToMatrix},
     {"Split", 13, splitToInput},
     {"Split", 18, splitNumOutputs},
     {"Squeeze", 13, axesToInput},
     {"Sub", 7, oldBroadcast},
+    {"Tile", 6, oldTile},
     {"TopK", 10, topKToInput},
     {"Unsqueeze", 13, axesToInput},
     {"Upsample", kNewestOpset + 1, toResize},

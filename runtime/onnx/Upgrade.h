@@ -13,7 +13,7 @@
 namespace npucc {
 
 /// The oldest and newest versions of the default domain that the loader reads.
-constexpr int64_t kOldestOpset = 6, kNewestOpset = 23;
+constexpr int64_t kOldestOpset = 1, kNewestOpset = 23;
 
 /// Hands out node names, each once.
 class NameSet {

@@ -220,6 +220,42 @@ TEST_CASE("renamed operators and attributes", "[upgrade]") {
   CHECK_FALSE(dropout.upgraded("Dropout").has("ratio"));
 }
 
+TEST_CASE("forms of the first opsets", "[upgrade]") {
+  SECTION("Cast") {
+    OldNode m(5, "Cast");
+    m.node.s("to", "INT32");
+    CHECK(m.upgraded("Cast").getInt("to", 0) == 6);
+    CHECK_THAT(OldNode(1, "Cast").error(), Catch::Contains("names no type"));
+  }
+  SECTION("Concat") { CHECK(OldNode(3, "Concat").upgraded("Concat").getInt("axis", 0) == 1); }
+  SECTION("LpPool") {
+    OldNode m(1, "LpPool"), half(1, "LpPool");
+    m.node.f("p", 3);
+    CHECK(m.upgraded("LpPool").getInt("p", 0) == 3);
+    half.node.f("p", 0.5f);
+    CHECK_THAT(half.error(), Catch::Contains("not a whole number"));
+  }
+  SECTION("Pad") {
+    OldNode m(1, "Pad");
+    m.node.ints("paddings", {0, 0, 1, 0, 0, 0, 0, 1});
+    CHECK(m.upgraded("Pad").attributes.empty());
+    CHECK(m.ints(1) == std::vector<int64_t>{0, 0, 1, 0, 0, 0, 0, 1});
+  }
+  SECTION("Reshape") {
+    OldNode m(4, "Reshape");
+    m.node.ints("shape", {6, -1});
+    CHECK(m.upgraded("Reshape").attributes.empty());
+    CHECK(m.ints(1) == std::vector<int64_t>{6, -1});
+  }
+  SECTION("Selu") {
+    CHECK(OldNode(5, "Selu").upgraded("Selu").getFloat("alpha", 0) == 1.6732f);
+    CHECK_FALSE(OldNode(6, "Selu").upgraded("Selu").has("alpha"));
+  }
+  SECTION("Tile") {
+    CHECK_THAT(OldNode(1, "Tile").error(), Catch::Contains("version 1 is not supported"));
+  }
+}
+
 TEST_CASE("operands broadcast by axis", "[upgrade]") {
   ModelBuilder m(6);
   m.input("x", {2, 3, 4, 5});

@@ -113,11 +113,3 @@ TEST_CASE("reference: the light model zoo", "[reference][backend]") {
     CHECK(result.message.empty());
   }
 }
-
-/// Hidden: ONNX's node cases, which `python3 -m onnx.backend.test.cmd_tools
-/// generate-data` writes; NPUCC_ONNX_CASES names their folder.
-TEST_CASE("reference: generated node cases", "[.cases]") {
-  const char *folder = std::getenv("NPUCC_ONNX_CASES");
-  REQUIRE(folder);
-  CHECK(runFolders(folder, "test_data_set_", ".pb", false) > 0);
-}
