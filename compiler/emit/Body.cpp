@@ -15,40 +15,6 @@
 using namespace mlir;
 using namespace npucc;
 
-ElementType npucc::storageType(Type type, bool isUnsigned) {
-  if (type.isF32())
-    return ElementType::Float32;
-  if (type.isF16())
-    return ElementType::Float16;
-  if (type.isBF16())
-    return ElementType::BFloat16;
-  if (type.isF64())
-    return ElementType::Float64;
-  if (isa<Float8E4M3FNType>(type))
-    return ElementType::Float8E4M3FN;
-  if (isa<Float8E5M2Type>(type))
-    return ElementType::Float8E5M2;
-  auto integer = dyn_cast<IntegerType>(type);
-  if (!integer)
-    return type.isIndex() ? ElementType::Int64 : ElementType::Undefined;
-  isUnsigned |= integer.isUnsigned();
-  switch (integer.getWidth()) {
-  case 1:
-    return ElementType::Bool;
-  case 4:
-    return isUnsigned ? ElementType::Uint4 : ElementType::Int4;
-  case 8:
-    return isUnsigned ? ElementType::Uint8 : ElementType::Int8;
-  case 16:
-    return isUnsigned ? ElementType::Uint16 : ElementType::Int16;
-  case 32:
-    return isUnsigned ? ElementType::Uint32 : ElementType::Int32;
-  case 64:
-    return isUnsigned ? ElementType::Uint64 : ElementType::Int64;
-  }
-  return ElementType::Undefined;
-}
-
 namespace {
 
 class Converter {

@@ -9,6 +9,13 @@
 using namespace npucc;
 using namespace npucc::emission;
 
+ElementType npucc::storageType(mlir::Type type, bool isUnsigned) {
+  auto integer = dyn_cast<IntegerType>(type);
+  if (isUnsigned && integer && integer.getWidth() > 1)
+    type = IntegerType::get(type.getContext(), integer.getWidth(), IntegerType::Unsigned);
+  return type.isIndex() ? ElementType::Int64 : fromMlirType(type);
+}
+
 /// Splits a linear expression into a constant, dim and symbol coefficients.
 static void split(AffineExpr expr, int64_t factor, MutableArrayRef<int64_t> dims,
                   MutableArrayRef<int64_t> symbols, int64_t &constant) {

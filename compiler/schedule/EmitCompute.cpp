@@ -213,9 +213,16 @@ void Emitter::emitVector(int o) {
   SmallVector<double> initial;
   if (op.reduces())
     initial.push_back(op.initial);
+  AffineMapAttr clearIf;
+  if (o == group->splittable() && !t->reductionOrder.empty()) {
+    AffineExpr first = getAffineConstantExpr(0, context);
+    for (size_t i = 0; i < t->reductionOrder.size(); ++i)
+      first = first + getAffineSymbolExpr(t->sizes.order.size() + i, context);
+    clearIf = AffineMapAttr::get(symbolMap({first}));
+  }
   auto vector = npu::VectorOp::create(builder, loc, inputs, ValueRange{output}, ivs, nest(o),
                                       builder.getArrayAttr(accesses),
-                                      builder.getDenseF64ArrayAttr(initial), AffineMapAttr());
+                                      builder.getDenseF64ArrayAttr(initial), clearIf);
   Block *block = new Block();
   vector.getBody().push_back(block);
   for (Type type : argumentTypes)

@@ -19,16 +19,16 @@ scf::ForOp Emitter::loop(int64_t trips) {
   return scf::ForOp::create(builder, loc, zero, end, one);
 }
 
-void Emitter::emitContraction(int o, int level) {
+void Emitter::emitReduction(int o, int level) {
   int total = t->levels();
   if (level == total)
-    return emitMatrix(o);
+    return o == group->contraction ? emitMatrix(o) : emitVector(o);
   scf::ForOp f = loop(t->tripsAt(level + 1));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(f.getBody()->getTerminator());
   ivs.push_back(f.getInductionVar());
   emitLoads(level + 1);
-  emitContraction(o, level + 1);
+  emitReduction(o, level + 1);
   ivs.pop_back();
 }
 
@@ -37,8 +37,8 @@ void Emitter::emitLevel(int level) {
   for (size_t o = 0; o < group->ops.size(); ++o) {
     if (t->depth[o] != level || (group->epilogue && int(o) == group->contraction + 1))
       continue;
-    if (int(o) == group->contraction)
-      emitContraction(o, t->sizes.order.size());
+    if (int(o) == group->splittable())
+      emitReduction(o, t->sizes.order.size());
     else
       emitVector(o);
   }

@@ -57,6 +57,11 @@ struct Group {
   llvm::SmallVector<bool, 8> whole;  ///< root dims that must not be tiled
   mlir::Operation *host = nullptr;   ///< instead: an operator on the control core
 
+  /// The op whose own reduction dims may be split into loops: the contraction, or a reduction
+  /// that is alone in its group. -1: none.
+  int splittable() const {
+    return contraction >= 0 ? contraction : ops.size() == 1 && ops[0].reduces() ? 0 : -1;
+  }
   GroupOp &root() { return ops.back(); }
   const GroupOp &root() const { return ops.back(); }
 };

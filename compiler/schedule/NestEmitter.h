@@ -31,7 +31,7 @@ private:
   void emitGroup(int g);
   void emitHost(Operation *op);
   void emitLevel(int level);
-  void emitContraction(int op, int level);
+  void emitReduction(int op, int level);
   void emitLoads(int level);
   void emitLoad(Tile const &tile, Value buffer);
   void emitMatrix(int op);

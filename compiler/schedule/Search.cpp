@@ -49,8 +49,8 @@ private:
 TileSizes Search::full() const {
   TileSizes sizes;
   sizes.root.assign(group.root().extents.begin(), group.root().extents.end());
-  if (group.contraction >= 0) {
-    const GroupOp &c = group.ops[group.contraction];
+  if (group.splittable() >= 0) {
+    const GroupOp &c = group.ops[group.splittable()];
     sizes.reduction.assign(c.extents.begin(), c.extents.end());
   }
   return sizes;
@@ -219,13 +219,27 @@ void Search::elementwise() {
   // Channels split, rows whole: for reductions over pixels.
   SmallVector<int> reversed(llvm::reverse(dims));
   splits(reversed, root, full(), sizes);
-  for (auto &s : sizes) {
-    TileSizes choice = full();
-    choice.root = s;
-    for (int d : dims)
-      if (s[d] < root.extents[d])
-        choice.order.push_back(d);
-    consider(choice);
+  TileSizes base = full();
+  while (true) {
+    for (auto &s : sizes) {
+      TileSizes choice = base;
+      choice.root = s;
+      for (int d : dims)
+        if (s[d] < root.extents[d])
+          choice.order.push_back(d);
+      consider(choice);
+    }
+    if (best || group.splittable() < 0)
+      return;
+    // Nothing fits: halve the largest reduction.
+    int widest = -1;
+    for (size_t d = 0; d < root.extents.size(); ++d)
+      if (root.reduction[d] && (widest < 0 || base.reduction[d] > base.reduction[widest]))
+        widest = d;
+    if (widest < 0 || base.reduction[widest] == 1)
+      return;
+    base.reduction[widest] =
+        balance(root.extents[widest], llvm::divideCeil(base.reduction[widest], 2));
   }
 }
 

@@ -30,7 +30,7 @@ int64_t TiledGroup::extent(int op, unsigned dim) const {
   const GroupOp &info = group->ops[op];
   if (info.rootDim[dim] >= 0)
     return sizes.root[info.rootDim[dim]];
-  if (op == group->contraction)
+  if (op == group->splittable())
     return sizes.reduction[dim];
   return info.extents[dim];
 }
@@ -43,7 +43,7 @@ int TiledGroup::level(int op, unsigned dim) const {
         return i + 1;
     return 0;
   }
-  if (op == group->contraction)
+  if (op == group->splittable())
     for (size_t i = 0; i < reductionOrder.size(); ++i)
       if (reductionOrder[i] == int(dim))
         return sizes.order.size() + i + 1;
@@ -137,8 +137,8 @@ TiledGroup schedule::tile(const Group &group, TileSizes sizes, const StorageMap 
   const GroupOp &root = group.root();
   for (size_t d = 0; d < root.extents.size(); ++d)
     t.trips.push_back(llvm::divideCeil(root.extents[d], t.sizes.root[d]));
-  if (group.contraction >= 0) {
-    const GroupOp &c = group.ops[group.contraction];
+  if (group.splittable() >= 0) {
+    const GroupOp &c = group.ops[group.splittable()];
     for (size_t d = 0; d < c.extents.size(); ++d) {
       int64_t trips = c.rootDim[d] >= 0 ? 1 : llvm::divideCeil(c.extents[d], t.sizes.reduction[d]);
       t.reductionTrips.push_back(trips);
@@ -442,7 +442,10 @@ void schedule::estimate(TiledGroup &t, const StorageMap &storages, const Machine
     for (const LoopDim &dim : command.dims)
       extents.push_back(dim.extent);
     CommandCost cost = vectorCost(command, extents, machine);
-    t.busy[kVector] += double(t.executions(t.depth[o])) * cost.cycles;
+    bool splits = int(o) == group.splittable();
+    t.busy[kVector] += double(t.executions(splits ? t.levels() : t.depth[o])) * cost.cycles;
+    if (splits)
+      reductionStep = cost.latencyCycles;
     if (t.depth[o] == innermost)
       stage[kStageVector] += cost.latencyCycles;
     // Behind the array, the last tile's vector work is exposed.

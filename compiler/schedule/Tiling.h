@@ -15,7 +15,7 @@ namespace npucc::schedule {
 
 struct TileSizes {
   llvm::SmallVector<int64_t, 8> root;      ///< per root dim (reduction dims: full)
-  llvm::SmallVector<int64_t, 8> reduction; ///< per contraction dim; full unless split
+  llvm::SmallVector<int64_t, 8> reduction; ///< per dim of the splittable op; full unless split
   llvm::SmallVector<int, 8> order;         ///< root dims with more than one trip, outer first
 };
 
@@ -42,8 +42,8 @@ struct TiledGroup {
   const Group *group = nullptr;
   TileSizes sizes;
   llvm::SmallVector<int64_t, 8> trips;          ///< per root dim
-  llvm::SmallVector<int64_t, 8> reductionTrips; ///< per contraction dim
-  llvm::SmallVector<int, 4> reductionOrder;     ///< contraction dims with several trips
+  llvm::SmallVector<int64_t, 8> reductionTrips; ///< per dim of the splittable op
+  llvm::SmallVector<int, 4> reductionOrder;     ///< its dims with several trips
   std::vector<Tile> tiles;
   std::vector<llvm::SmallVector<Placement, 4>> inputs; ///< per op, per input
   std::vector<Placement> outputs;                      ///< per op
