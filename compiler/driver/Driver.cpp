@@ -11,6 +11,7 @@
 #include "compiler/driver/Steps.h"
 #include "compiler/import/Import.h"
 #include "models/machine/Machine.h"
+#include "runtime/onnx/Writer.h"
 #include "simulator/core/Simulator.h"
 #include "simulator/report/Format.h"
 
@@ -63,6 +64,7 @@ private:
   ExitStatus write(llvm::function_ref<void(llvm::raw_ostream &)> print);
   ExitStatus writeModule();
   ExitStatus writeProgramFile();
+  ExitStatus writeOnnxFile();
 
   const Options &options;
   const Machine &machine;
@@ -84,6 +86,8 @@ ExitStatus Run::build(Model model, const NamedTensors &given) {
   prepared = std::move(*ready);
   diagnostics.emplace(context, prepared.model);
   phases.finish("prepare");
+  if (options.writesOnnxFile())
+    return kDone;
   ExitStatus status = compileModel();
   totals.tool.compileCpuS += phases.total() - before;
   return status;
@@ -177,6 +181,12 @@ ExitStatus Run::writeProgramFile() {
   return kDone;
 }
 
+ExitStatus Run::writeOnnxFile() {
+  if (llvm::Error error = writeModel(prepared.model, options.output))
+    return badUsage(std::move(error));
+  return kDone;
+}
+
 ExitStatus Run::simulateProgram() {
   SimulationOptions settings;
   settings.functional = options.functional;
@@ -246,6 +256,9 @@ ExitStatus Run::writePhase() {
   case EmitPhase::None:
     break;
   case EmitPhase::Onnx:
+    if (options.writesOnnxFile())
+      return writeOnnxFile();
+    return writeModule();
   case EmitPhase::Linalg:
   case EmitPhase::Npu:
     return writeModule();

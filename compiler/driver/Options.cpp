@@ -3,7 +3,10 @@
 #include "compiler/driver/Options.h"
 #include "runtime/onnx/Errors.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 
 using llvm::Expected;
 using llvm::StringRef;
@@ -36,6 +39,67 @@ Expected<NamedTensors> readInputs(const std::vector<std::string> &inputs) {
       return tensor.takeError();
     if (!result.emplace(binding->first, std::move(*tensor)).second)
       return makeError("--input {0} is given twice", quoted(binding->first));
+  }
+  return result;
+}
+
+static Expected<std::vector<std::string>> npyFiles(StringRef folder) {
+  std::vector<std::string> result;
+  std::error_code code;
+  for (llvm::sys::fs::directory_iterator it(folder, code), end; !code && it != end;
+       it.increment(code))
+    if (llvm::sys::path::extension(it->path()) == ".npy")
+      result.push_back(it->path());
+  if (code)
+    return makeError("--calibrate: folder {0}: {1}", quoted(folder), code.message());
+  if (result.empty())
+    return makeError("--calibrate: folder {0} has no .npy files", quoted(folder));
+  llvm::sort(result);
+  return result;
+}
+
+Expected<Samples> Samples::find(const Graph &graph, StringRef folder) {
+  Samples result;
+  for (ValueId id : graph.inputs) {
+    const Value &value = graph.values[id];
+    if (bitWidth(value.type) == 0)
+      return makeError("--calibrate: the graph's input {0} holds strings", quoted(value.name));
+    Input input{value, {}};
+    if (!llvm::is_contained(value.shape(), 0)) {
+      llvm::SmallString<256> path(folder);
+      if (graph.inputs.size() > 1)
+        llvm::sys::path::append(path, fileName(value.name));
+      Expected<std::vector<std::string>> files = npyFiles(path);
+      if (!files)
+        return files.takeError();
+      if (result.sampleCount && files->size() != result.sampleCount)
+        return makeError("--calibrate: folder {0} has {1} .npy files, one before it {2}",
+                         quoted(path), files->size(), result.sampleCount);
+      result.sampleCount = files->size();
+      input.files = std::move(*files);
+    }
+    result.inputs.push_back(std::move(input));
+  }
+  return result;
+}
+
+Expected<std::vector<Tensor>> Samples::read(size_t index) const {
+  std::vector<Tensor> result;
+  for (const Input &input : inputs) {
+    Shape shape = input.value.shape();
+    if (input.files.empty()) {
+      result.push_back(Tensor::zeros(input.value.type, shape));
+      continue;
+    }
+    Expected<Tensor> tensor = readNpy(input.files[index]);
+    if (!tensor)
+      return tensor.takeError();
+    if (tensor->shape() != llvm::ArrayRef<int64_t>(shape))
+      return makeError("--calibrate: {0} has shape [{1:$[,]}], the graph's input {2} [{3:$[,]}]",
+                       quoted(input.files[index]),
+                       llvm::make_range(tensor->shape().begin(), tensor->shape().end()),
+                       quoted(input.value.name), llvm::make_range(shape.begin(), shape.end()));
+    result.push_back(castTensor(*tensor, input.value.type));
   }
   return result;
 }
@@ -102,15 +166,17 @@ Expected<Precision> parsePrecision(StringRef text) {
   return result;
 }
 
-std::string outputFileName(StringRef outputName) {
-  std::string result = outputName.str();
+std::string fileName(StringRef tensorName) {
+  std::string result = tensorName.str();
   for (char &c : result)
     if (!llvm::isAlnum(c) && c != '.' && c != '_' && c != '-')
       c = '_';
   // ".." and "" would leave the folder, or name none.
   if (result.find_first_not_of('.') == std::string::npos)
     result = "_" + result;
-  return result + ".npy";
+  return result;
 }
+
+std::string outputFileName(StringRef outputName) { return fileName(outputName) + ".npy"; }
 
 } // namespace npucc

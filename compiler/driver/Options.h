@@ -28,10 +28,14 @@ struct Options {
   bool checkHazards = false, quiet = false, verbose = false;
   std::optional<int64_t> batch;
   std::vector<std::string> dims, inputShapes, inputs; ///< NAME=...
+  std::string calibrate; ///< folder of samples; int8 ranges are measured on them
   uint64_t seed = 0;
   std::string outputDir, reportJson, reportHtml, trace;
   EmitPhase emit = EmitPhase::None;
   std::string output; ///< -o
+  bool writesOnnxFile() const {
+    return emit == EmitPhase::Onnx && llvm::StringRef(output).ends_with(".onnx");
+  }
 
   std::vector<std::string> feeds;         ///< OUT=IN
   std::optional<int64_t> steps, generate; ///< how many
@@ -47,6 +51,27 @@ llvm::Expected<std::pair<std::string, std::string>> splitBinding(llvm::StringRef
 /// Reads the files of --input.
 llvm::Expected<NamedTensors> readInputs(const std::vector<std::string> &inputs);
 
+/// Samples of --calibrate: as many as there are files for an input.
+class Samples {
+public:
+  /// With one input its .npy files are in `folder`; with several each input has a subfolder,
+  /// and the first files of all of them (by name) make the first sample. Inputs without
+  /// elements have no files.
+  static llvm::Expected<Samples> find(const Graph &graph, llvm::StringRef folder);
+
+  size_t count() const { return sampleCount; }
+  /// In the order of the graph's inputs.
+  llvm::Expected<std::vector<Tensor>> read(size_t index) const;
+
+private:
+  struct Input {
+    Value value;
+    std::vector<std::string> files; ///< empty: a tensor without elements
+  };
+  std::vector<Input> inputs;
+  size_t sampleCount = 0;
+};
+
 /// --batch, --dim, --input-shape, and the shapes of the given inputs.
 llvm::Expected<Bindings> makeBindings(const Options &options, const NamedTensors &inputs);
 
@@ -58,7 +83,9 @@ struct Precision {
 };
 llvm::Expected<Precision> parsePrecision(llvm::StringRef text);
 
-/// A graph output's file in --output-dir: characters outside A-Za-z0-9._- become '_'.
+/// A tensor's name as that of a file or folder: characters outside A-Za-z0-9._- become '_'.
+std::string fileName(llvm::StringRef tensorName);
+/// A graph output's file in --output-dir.
 std::string outputFileName(llvm::StringRef outputName);
 
 } // namespace npucc

@@ -61,13 +61,19 @@ static std::string arithmeticOf(const Graph &graph) {
   return std::string(name(most == macsBy.end() ? ElementType::Float32 : most->first));
 }
 
+/// Inputs that the outputs of the step before become.
+static llvm::StringSet<> statesOf(const Options &options) {
+  llvm::StringSet<> states;
+  for (const std::string &feed : options.feeds)
+    states.insert(StringRef(feed).rsplit('=').second);
+  return states;
+}
+
 /// The given tensors, zeros for states (--feed), and seeded random ones for the others.
 static Expected<NamedTensors> completeInputs(const Graph &graph, const NamedTensors &given,
                                              const Options &options) {
   NamedTensors result;
-  llvm::StringSet<> states;
-  for (const std::string &feed : options.feeds)
-    states.insert(StringRef(feed).rsplit('=').second);
+  llvm::StringSet<> states = statesOf(options);
   for (auto [index, id] : llvm::enumerate(graph.inputs)) {
     const Value &value = graph.values[id];
     if (bitWidth(value.type) == 0)
@@ -115,17 +121,61 @@ static int batchInput(const Graph &graph) {
   return -1;
 }
 
-static llvm::Error quantizeModel(PreparedModel &result, const Options &options) {
+/// Adds what one sample needs.
+static llvm::Error measure(const Graph &graph, const std::vector<Tensor> &sample, Ranges &ranges) {
+  Expected<Ranges> measured = calibrate(graph, {sample});
+  if (!measured)
+    return measured.takeError();
+  for (const auto &[id, range] : *measured) {
+    auto [it, isNew] = ranges.emplace(id, range);
+    if (!isNew)
+      it->second = {std::min(it->second.low, range.low), std::max(it->second.high, range.high)};
+  }
+  return llvm::Error::success();
+}
+
+/// One sample is in memory at a time.
+static llvm::Error measureSamples(PreparedModel &result, const Options &options, Ranges &ranges) {
+  Expected<Samples> samples = Samples::find(result.model.graph, options.calibrate);
+  if (!samples)
+    return samples.takeError();
+  for (size_t i = 0; i < samples->count(); ++i) {
+    Expected<std::vector<Tensor>> sample = samples->read(i);
+    if (!sample)
+      return sample.takeError();
+    if (llvm::Error error = measure(result.model.graph, *sample, ranges))
+      return error;
+  }
+  result.assumptions.push_back(
+      llvm::formatv("int8 ranges are measured on {0} samples (--calibrate)", samples->count()));
+  return llvm::Error::success();
+}
+
+static llvm::Error measureInputs(PreparedModel &result, const Options &options,
+                                 const NamedTensors &given, Ranges &ranges) {
+  llvm::StringSet<> states = statesOf(options);
+  std::vector<Tensor> sample;
+  bool random = false;
+  for (ValueId id : result.model.graph.inputs) {
+    const std::string &name = result.model.graph.values[id].name;
+    sample.push_back(result.inputs[name]);
+    random |= !given.count(name) && !states.contains(name);
+  }
+  result.assumptions.push_back(
+      random ? "int8 ranges are measured on random data, the inputs of this run: see --calibrate"
+             : "int8 ranges are measured on the inputs of this run");
+  return measure(result.model.graph, sample, ranges);
+}
+
+static llvm::Error quantizeModel(PreparedModel &result, const Options &options,
+                                 const NamedTensors &given) {
   QuantizeOptions settings;
-  if (options.functional) {
-    std::vector<Tensor> sample;
-    for (ValueId id : result.model.graph.inputs)
-      sample.push_back(result.inputs[result.model.graph.values[id].name]);
-    Expected<Ranges> ranges = calibrate(result.model.graph, {sample});
-    if (!ranges)
-      return ranges.takeError();
-    settings.ranges = std::move(*ranges);
-    result.assumptions.push_back("int8 ranges are measured on the inputs of this run");
+  if (!options.calibrate.empty()) {
+    if (llvm::Error error = measureSamples(result, options, settings.ranges))
+      return error;
+  } else if (options.functional) {
+    if (llvm::Error error = measureInputs(result, options, given, settings.ranges))
+      return error;
   } else {
     result.assumptions.push_back("int8 ranges are nominal: time and energy do not depend on them");
   }
@@ -174,7 +224,7 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
   if (!folded)
     return folded.takeError();
   if (precision->quantize && !isQuantized(result.model.graph))
-    if (llvm::Error error = quantizeModel(result, options))
+    if (llvm::Error error = quantizeModel(result, options, given))
       return error;
   result.storage = precision->storage;
   result.precision = arithmeticOf(result.model.graph);

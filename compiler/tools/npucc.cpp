@@ -35,6 +35,8 @@ static Flag dumpNpu("dump-npu", cl::desc("print the machine's description, all k
 static Text precision("precision", cl::init("model"), cl::value_desc("TYPE"), cl::cat(category),
                       cl::desc("arithmetic: model (what the file asks for), fp32, bf16, fp16, "
                                "fp8, fp8e5m2, int8"));
+static Text calibrate("calibrate", cl::value_desc("DIR"), cl::cat(category),
+                      cl::desc("--precision int8: .npy files that ranges are measured on"));
 static Opt<Mode>
     mode("mode", cl::desc("what is simulated"), cl::init(Mode::Functional), cl::cat(category),
          cl::values(clEnumValN(Mode::Functional, "functional", "data, time and energy (default)"),
@@ -82,7 +84,8 @@ static Text trace("trace", cl::desc("write the timeline (Chrome trace format)"),
 static Opt<EmitPhase> emitPhase(
     "emit", cl::desc("stop after a phase and write its result"), cl::init(EmitPhase::None),
     cl::cat(category),
-    cl::values(clEnumValN(EmitPhase::Onnx, "onnx", "MLIR, the graph as imported"),
+    cl::values(clEnumValN(EmitPhase::Onnx, "onnx",
+                          "MLIR, the graph as imported; a .onnx file if -o names one"),
                clEnumValN(EmitPhase::Linalg, "linalg", "MLIR, loop nests on whole tensors"),
                clEnumValN(EmitPhase::Npu, "npu", "MLIR, commands on tiles"),
                clEnumValN(EmitPhase::Asm, "asm", "the program's listing"),
@@ -98,6 +101,7 @@ static npucc::Options collect() {
   options.model = model;
   options.npu = npu;
   options.precision = precision;
+  options.calibrate = calibrate;
   options.functional = mode == Mode::Functional;
   if (batch.getNumOccurrences())
     options.batch = batch;
@@ -159,6 +163,8 @@ int main(int argc, char **argv) {
     return usage("no model given");
   if (verify && mode == Mode::Timing)
     return usage("--verify needs data: it does not go with --mode timing");
+  if (!calibrate.empty() && precision != "int8")
+    return usage("--calibrate goes with --precision int8");
   if (!output.empty() && emitPhase == EmitPhase::None)
     return usage("-o goes with --emit; see --output-dir, --report-json");
   bool generates = generate.getNumOccurrences(), repeats = steps.getNumOccurrences();
