@@ -188,6 +188,18 @@ ExitStatus Run::writeOnnxFile() {
 }
 
 ExitStatus Run::simulateProgram() {
+  if (options.residentWeights) {
+    int64_t bytes = 0;
+    for (const ProgramTensor &tensor : program.tensors)
+      if (tensor.kind == ProgramTensor::Kind::Constant)
+        bytes += tensor.bytes;
+    if (bytes > machine.scratchpad.bytes)
+      return badUsage(llvm::createStringError(
+          "--weights resident: %lld bytes of weights do not fit the scratchpad of '%s', %lld bytes; "
+          "use --weights cold or a machine with a larger scratchpad",
+          static_cast<long long>(bytes), machine.name.c_str(),
+          static_cast<long long>(machine.scratchpad.bytes)));
+  }
   SimulationOptions settings;
   settings.functional = options.functional;
   settings.checkHazards = options.checkHazards;
