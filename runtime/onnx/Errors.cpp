@@ -4,11 +4,16 @@
 
 using namespace npucc;
 
+std::string npucc::oneLine(std::string text) {
+  for (char &c : text)
+    if (static_cast<unsigned char>(c) < 32 || c == 127)
+      c = '?';
+  return text;
+}
+
 std::string npucc::quoted(llvm::StringRef name) {
   constexpr size_t limit = 120;
-  std::string result = "'";
-  for (char c : name.take_front(limit))
-    result += static_cast<unsigned char>(c) < 32 || c == 127 ? '?' : c;
+  std::string result = "'" + oneLine(name.take_front(limit).str());
   if (name.size() > limit)
     result += "...";
   return result + "'";

@@ -10,10 +10,13 @@
 
 namespace npucc {
 
+/// The text on one line: control characters, which a file's strings may hold, become "?".
+std::string oneLine(std::string text);
+
 /// An error with a formatv message.
 template <typename... Ts> llvm::Error makeError(const char *format, Ts &&...values) {
   return llvm::createStringError(llvm::make_error_code(llvm::errc::invalid_argument),
-                                 llvm::formatv(format, std::forward<Ts>(values)...).str());
+                                 oneLine(llvm::formatv(format, std::forward<Ts>(values)...).str()));
 }
 
 /// A name out of a file in quotes: on one line and of bounded length, whatever it holds.

@@ -191,15 +191,20 @@ llvm::Expected<Attribute> GraphBuilder::readAttribute(const onnx::AttributeProto
 }
 
 llvm::Error GraphBuilder::readAttributes(const SourceNode &source, Scope &scope, Node &node) {
+  std::string where = describe(node);
   for (const onnx::AttributeProto &proto : source.proto->attribute()) {
     if (!proto.ref_attr_name().empty())
-      return makeError("attribute {0} refers to a function's attribute outside a function",
-                       quoted(proto.name()));
+      return makeError("{0}attribute {1} refers to a function's attribute outside a function",
+                       where, quoted(proto.name()));
     if (proto.type() == onnx::AttributeProto::TYPE_PROTO)
       continue; // of sequence and optional operators, which are not supported anyway
     auto attribute = readAttribute(proto, source, scope);
-    if (!attribute)
-      return prefixed(attribute.takeError(), "attribute " + quoted(proto.name()) + ": ");
+    if (!attribute) {
+      // Of graphs deep within graphs the outermost and the innermost node say enough.
+      if (scope.depth >= 2 && proto.has_g())
+        return attribute.takeError();
+      return prefixed(attribute.takeError(), where + "attribute " + quoted(proto.name()) + ": ");
+    }
     node.attributes.insert_or_assign(proto.name(), std::move(*attribute));
   }
   return llvm::Error::success();
@@ -255,7 +260,7 @@ llvm::Error GraphBuilder::readNode(const SourceNode &source, size_t index, Scope
   for (const std::string &name : proto.output())
     node.outputs.push_back(name.empty() ? kNoValue : scope.ids.lookup(name));
   if (llvm::Error error = readAttributes(source, scope, node))
-    return prefixed(std::move(error), where);
+    return error;
 
   if (!node.domain.empty()) {
     nodes.push_back(std::move(node));

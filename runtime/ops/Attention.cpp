@@ -18,6 +18,7 @@ namespace {
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using ConstMap = Eigen::Map<const Matrix>;
 
+constexpr int64_t kMaxHeads = 1 << 20;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 /// The term added to the score of (batch, head, query, key); kMasked hides it.
@@ -58,6 +59,8 @@ Expected<Tensor> joinHeads(const Tensor &x) {
 Expected<Tensor> append(const Tensor &past, const Tensor &x, ArrayRef<int64_t> used,
                         int64_t length) {
   int64_t b = x.shape()[0], heads = x.shape()[1], s = x.shape()[2], d = x.shape()[3];
+  if (static_cast<int64_t>(used.size()) != b)
+    return fail("keys and values have batches of " + Twine(used.size()) + " and " + Twine(b));
   int64_t p = 0;
   if (past.defined()) {
     if (past.rank() != 4 || past.type() != x.type() || past.shape()[0] != b ||
@@ -349,7 +352,7 @@ Expected<Tensors> groupQuery(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 1));
   NPUCC_TRY(allFloat(inputs, 5));
   int64_t heads = node.getInt("num_heads", 0), groups = node.getInt("kv_num_heads", 0);
-  if (heads < 1 || groups < 1 || heads > (1 << 20) || groups > (1 << 20))
+  if (heads < 1 || groups < 1 || heads > kMaxHeads || groups > kMaxHeads)
     return fail("num_heads and kv_num_heads must be positive");
   if (!present(inputs, 5) || !present(inputs, 6) || inputs[6].size() != 1)
     return fail("seqlens_k and total_sequence_length are missing");
@@ -413,6 +416,8 @@ Error inferAttention(InferContext &c) {
   size_t pastAt = grouped ? 3 : onnx ? 4 : 6;
   int64_t heads = c.node.getInt(onnx ? "q_num_heads" : "num_heads", 0);
   int64_t groups = c.node.getInt("kv_num_heads", heads);
+  if (heads > kMaxHeads || groups > kMaxHeads)
+    return fail("more than " + Twine(kMaxHeads) + " heads are not supported");
   auto q = dimsOf(c, 0), k = dimsOf(c, 1), v = dimsOf(c, 2), past = dimsOf(c, pastAt);
   setOutput(c, 0, typeOf(c, 0));
   setOutput(c, 1, typeOf(c, 0), unknown(4));

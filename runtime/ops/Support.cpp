@@ -2,6 +2,8 @@
 
 #include "runtime/ops/Support.h"
 
+#include "runtime/onnx/Errors.h"
+
 #include "llvm/ADT/StringExtras.h"
 
 namespace npucc::ops {
@@ -10,7 +12,7 @@ namespace npucc::ops {
 constexpr int64_t kMaxTensorBytes = int64_t(8) << 30;
 
 Error fail(const Twine &message) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), oneLine(message.str()));
 }
 
 std::string text(ArrayRef<int64_t> shape) {
