@@ -85,8 +85,12 @@ int16_t Converter::value(Value v) {
     int16_t id;
     if (auto f = dyn_cast<FloatAttr>(attribute))
       id = constant(f.getValueAsDouble(), true);
-    else
-      id = constant(double(cast<IntegerAttr>(attribute).getValue().getSExtValue()), false);
+    else { // i1 true is 1, as tensors store it
+      const APInt &value = cast<IntegerAttr>(attribute).getValue();
+      id = constant(value.getBitWidth() == 1 ? double(value.getZExtValue())
+                                             : double(value.getSExtValue()),
+                    false);
+    }
     return values[v] = id;
   }
   return -1;

@@ -12,24 +12,27 @@ namespace {
 struct Axis {
   int64_t dim, in, out;
   double scale;
+  bool sized = true; // the scale is out / in
 };
 } // namespace
 
 /// Position in the input that an output position looks at; nullopt for an unknown mode.
 static std::optional<double> sourcePosition(StringRef mode, const Axis &a, int64_t i) {
   double x = static_cast<double>(i), in = static_cast<double>(a.in);
-  double out = static_cast<double>(a.out), exact = a.scale * in; // not rounded
+  double out = static_cast<double>(a.out), exact = a.sized ? out : a.scale * in; // not rounded
+  // `nearest` depends on exact ties: one rounding.
+  auto shrink = [&](double v) { return a.sized ? v * in / out : v / a.scale; };
   if (mode == "half_pixel")
-    return (x + 0.5) / a.scale - 0.5;
+    return shrink(x + 0.5) - 0.5;
   if (mode == "pytorch_half_pixel")
-    return a.out > 1 ? (x + 0.5) / a.scale - 0.5 : 0.0;
+    return a.out > 1 ? shrink(x + 0.5) - 0.5 : 0.0;
   if (mode == "align_corners")
     return a.out > 1 && exact != 1 ? x * (in - 1) / (exact - 1) : 0.0;
   if (mode == "asymmetric")
-    return x / a.scale;
+    return shrink(x);
   if (mode == "half_pixel_symmetric") {
-    double adjustment = out / (a.scale * in);
-    return in / 2 * (1 - adjustment) + (x + 0.5) / a.scale - 0.5;
+    double adjustment = out / exact;
+    return in / 2 * (1 - adjustment) + shrink(x + 0.5) - 0.5;
   }
   return std::nullopt;
 }
@@ -158,8 +161,10 @@ static LogicalResult lowerResize(onnx::NodeOp, LoweringContext &c) {
   for (auto [i, given] : llvm::enumerate(dims)) {
     int64_t d = wrap(given, rank);
     Axis axis{d, in[d], out[d], static_cast<double>(out[d]) / static_cast<double>(in[d])};
-    if (scales && static_cast<size_t>(scales->size()) == dims.size())
+    if (scales && static_cast<size_t>(scales->size()) == dims.size()) {
       axis.scale = scales->asDouble(i);
+      axis.sized = false;
+    }
     if (axis.in == axis.out && axis.scale == 1)
       continue;
     SmallVector<double> where;

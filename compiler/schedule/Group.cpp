@@ -265,6 +265,14 @@ static bool fitsOutputStage(const GroupOp &op, const GroupOp &contraction) {
       if (accumulator >= 0)
         return false;
       accumulator = i;
+      // Each value leaves once: no loop repeats it, as an upsampling behind would.
+      SmallVector<bool> indexed(op.extents.size());
+      for (auto &row : input.map.coefficients)
+        if (int d = soleDim(row); d >= 0)
+          indexed[d] = true;
+      for (size_t d = 0; d < op.extents.size(); ++d)
+        if (op.extents[d] != 1 && !indexed[d])
+          return false;
       continue;
     }
     if (input.table || input.producer >= 0)

@@ -354,11 +354,11 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
         auto found = views.find(use.get());
         if (found == views.end())
           continue; // a constant expression, or absent
-        View plain = whole(found->second.storage), flat;
         const View &view = found->second;
-        bool same = !view.padded() && view.offset == 0 && reshapeView(plain, view.shape, flat) &&
-                    flat.strides == view.strides && view.storage->kind != Storage::Kind::Constant;
-        // C order over the whole storage?
+        View plain = whole(view.storage);
+        // The control core knows a tensor by its storage: of that shape, and in C order.
+        bool same = !view.padded() && view.offset == 0 && view.shape == plain.shape &&
+                    view.strides == plain.strides && view.storage->kind != Storage::Kind::Constant;
         int64_t stride = 1;
         for (int64_t r = view.shape.size(); same && r-- > 0;) {
           same = view.shape[r] == 1 || view.strides[r] == stride;

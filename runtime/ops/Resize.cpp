@@ -16,6 +16,7 @@ namespace {
 struct Axis {
   int64_t axis, in, out;
   float scale, start = 0, end = 1;
+  bool sized = false; // the scale is out / in, before rounding
 };
 
 struct ResizePlan {
@@ -75,6 +76,7 @@ Expected<ResizePlan> planResize(const Node &node, ArrayRef<int64_t> dims,
       if (a.in == 0 && (*sizes)[i] != 0)
         return fail("cannot resize the empty dimension " + Twine(a.axis));
       a.scale = a.in ? static_cast<float>((*sizes)[i]) / static_cast<float>(a.in) : 1;
+      a.sized = true;
       out = static_cast<double>((*sizes)[i]);
     }
     if (a.in < 0) { // scales without a known size
@@ -115,23 +117,25 @@ Expected<Coordinates> coordinateMode(const Node &node) {
   return fail("coordinate_transformation_mode '" + mode + "' is not known");
 }
 
-float sourceCoordinate(const Axis &a, Coordinates mode, int64_t index) {
-  float x = static_cast<float>(index), in = static_cast<float>(a.in);
-  float out = static_cast<float>(a.out), exact = a.scale * in;
+/// In double, and without a rounded scale where sizes were given: `nearest` depends on exact ties.
+double sourceCoordinate(const Axis &a, Coordinates mode, int64_t index) {
+  double x = static_cast<double>(index), in = static_cast<double>(a.in);
+  double out = static_cast<double>(a.out), scale = a.scale, exact = a.sized ? out : scale * in;
+  auto shrink = [&](double v) { return a.sized ? v * in / out : v / scale; };
   switch (mode) {
   case Coordinates::HalfPixel:
-    return (x + 0.5f) / a.scale - 0.5f;
+    return shrink(x + 0.5) - 0.5;
   case Coordinates::Symmetric:
-    return in / 2 * (1 - out / exact) + (x + 0.5f) / a.scale - 0.5f;
+    return in / 2 * (1 - out / exact) + shrink(x + 0.5) - 0.5;
   case Coordinates::PytorchHalfPixel:
-    return a.out > 1 ? (x + 0.5f) / a.scale - 0.5f : 0.0f;
+    return a.out > 1 ? shrink(x + 0.5) - 0.5 : 0;
   case Coordinates::AlignCorners:
-    return exact == 1 || a.out == 1 ? 0.0f : x * (in - 1) / (exact - 1);
+    return exact == 1 || a.out == 1 ? 0 : x * (in - 1) / (exact - 1);
   case Coordinates::Asymmetric:
-    return x / a.scale;
+    return shrink(x);
   case Coordinates::Crop:
     return a.out > 1 ? a.start * (in - 1) + x * (a.end - a.start) * (in - 1) / (out - 1)
-                     : 0.5f * (a.start + a.end) * (in - 1);
+                     : 0.5 * (a.start + a.end) * (in - 1);
   }
   return 0;
 }
@@ -143,12 +147,12 @@ float sourceCoordinate(const Axis &a, Coordinates mode, int64_t index) {
 enum class Filter { Nearest, Linear, Cubic };
 enum class Rounding { PreferFloor, PreferCeil, Floor, Ceil };
 
-int64_t nearest(float x, Rounding rounding) {
+int64_t nearest(double x, Rounding rounding) {
   switch (rounding) {
   case Rounding::PreferFloor:
-    return static_cast<int64_t>(std::ceil(x - 0.5f));
+    return static_cast<int64_t>(std::ceil(x - 0.5));
   case Rounding::PreferCeil:
-    return static_cast<int64_t>(std::floor(x + 0.5f));
+    return static_cast<int64_t>(std::floor(x + 0.5));
   case Rounding::Floor:
     return static_cast<int64_t>(std::floor(x));
   case Rounding::Ceil:
@@ -315,17 +319,17 @@ Expected<Tensors> resize(const Node &node, ArrayRef<Tensor> inputs) {
     std::vector<Taps> taps(filter == Filter::Nearest ? 0 : a.out);
     std::vector<bool> outside(a.out, false);
     for (int64_t k = 0; k < a.out; ++k) {
-      float c = sourceCoordinate(a, coordinates, k);
-      if (!(std::abs(c) < 1e9f))
+      double c = sourceCoordinate(a, coordinates, k);
+      if (!(std::abs(c) < 1e9))
         return fail("scale or roi of dimension " + Twine(a.axis) + " is out of range");
-      outside[k] = c < 0 || c > static_cast<float>(a.in - 1);
+      outside[k] = c < 0 || c > static_cast<double>(a.in - 1);
       if (filter == Filter::Nearest) {
         map[k] = std::clamp<int64_t>(nearest(c, rounding), 0, a.in - 1);
         continue;
       }
       if (antialias && a.scale * 65536 < 1)
         return fail("scale of dimension " + Twine(a.axis) + " is too small");
-      taps[k] = filterTaps(a, c, filter, antialias, cubicA, exclude);
+      taps[k] = filterTaps(a, static_cast<float>(c), filter, antialias, cubicA, exclude);
     }
     Expected<Tensor> next =
         filter == Filter::Nearest ? pickAlong(x, a, map) : interpolate(x, a, taps);
