@@ -283,8 +283,31 @@ Expected<Tensors> where(const Node &, ArrayRef<Tensor> inputs) {
   return one(out);
 }
 
+/// The inputs from `first` on have one type, as far as it is known.
+Error oneType(InferContext &c, size_t first = 0) {
+  for (size_t i = first + 1; i < c.inputs.size(); ++i)
+    if (typeOf(c, first) != ElementType::Undefined && typeOf(c, i) != ElementType::Undefined &&
+        typeOf(c, i) != typeOf(c, first))
+      return fail("inputs are " + text(typeOf(c, first)) + " and " + text(typeOf(c, i)) +
+                  ", which must be one type");
+  return Error::success();
+}
+
+Error inferSame(InferContext &c) {
+  NPUCC_TRY(oneType(c));
+  return broadcastAll(c);
+}
+
+Error inferBool(InferContext &c) {
+  NPUCC_TRY(oneType(c));
+  return broadcastBool(c);
+}
+
 Error inferWhere(InferContext &c) {
   NPUCC_TRY(require(c, 3));
+  NPUCC_TRY(oneType(c, 1));
+  if (typeOf(c, 0) != ElementType::Bool && typeOf(c, 0) != ElementType::Undefined)
+    return fail("the condition is " + text(typeOf(c, 0)) + ", not bool");
   NPUCC_TRY(broadcastAll(c));
   c.outputs[0].type = typeOf(c, 1);
   return Error::success();
@@ -294,28 +317,28 @@ Error inferWhere(InferContext &c) {
 
 llvm::ArrayRef<OpInfo> binaryOps() {
   static const OpInfo table[] = {
-      {"", "Add", 14, broadcastAll, kArithmetic<Add>},
-      {"", "Sub", 14, broadcastAll, kArithmetic<Sub>},
-      {"", "Mul", 14, broadcastAll, kArithmetic<Mul>},
-      {"", "Div", 14, broadcastAll, kArithmetic<Div>},
+      {"", "Add", 14, inferSame, kArithmetic<Add>},
+      {"", "Sub", 14, inferSame, kArithmetic<Sub>},
+      {"", "Mul", 14, inferSame, kArithmetic<Mul>},
+      {"", "Div", 14, inferSame, kArithmetic<Div>},
       {"", "Pow", 15, broadcastAll, power},
-      {"", "Mod", 13, broadcastAll, modulo},
-      {"", "Max", 13, broadcastAll, kVariadic<Max>},
-      {"", "Min", 13, broadcastAll, kVariadic<Min>},
-      {"", "Sum", 13, broadcastAll, kVariadic<Add>},
-      {"", "Mean", 13, broadcastAll, widened<mean>},
-      {"", "Equal", 19, broadcastBool, kCompare<Equal>},
-      {"", "Less", 13, broadcastBool, kCompare<Less>},
-      {"", "Greater", 13, broadcastBool, kCompare<Greater>},
-      {"", "LessOrEqual", 16, broadcastBool, kCompare<LessOrEqual>},
-      {"", "GreaterOrEqual", 16, broadcastBool, kCompare<GreaterOrEqual>},
-      {"", "And", 7, broadcastBool, logicKernel<BitAnd>},
-      {"", "Or", 7, broadcastBool, logicKernel<BitOr>},
-      {"", "Xor", 7, broadcastBool, logicKernel<BitXor>},
-      {"", "BitwiseAnd", 18, broadcastAll, bitsKernel<BitAnd>},
-      {"", "BitwiseOr", 18, broadcastAll, bitsKernel<BitOr>},
-      {"", "BitwiseXor", 18, broadcastAll, bitsKernel<BitXor>},
-      {"", "BitShift", 11, broadcastAll, bitShift},
+      {"", "Mod", 13, inferSame, modulo},
+      {"", "Max", 13, inferSame, kVariadic<Max>},
+      {"", "Min", 13, inferSame, kVariadic<Min>},
+      {"", "Sum", 13, inferSame, kVariadic<Add>},
+      {"", "Mean", 13, inferSame, widened<mean>},
+      {"", "Equal", 19, inferBool, kCompare<Equal>},
+      {"", "Less", 13, inferBool, kCompare<Less>},
+      {"", "Greater", 13, inferBool, kCompare<Greater>},
+      {"", "LessOrEqual", 16, inferBool, kCompare<LessOrEqual>},
+      {"", "GreaterOrEqual", 16, inferBool, kCompare<GreaterOrEqual>},
+      {"", "And", 7, inferBool, logicKernel<BitAnd>},
+      {"", "Or", 7, inferBool, logicKernel<BitOr>},
+      {"", "Xor", 7, inferBool, logicKernel<BitXor>},
+      {"", "BitwiseAnd", 18, inferSame, bitsKernel<BitAnd>},
+      {"", "BitwiseOr", 18, inferSame, bitsKernel<BitOr>},
+      {"", "BitwiseXor", 18, inferSame, bitsKernel<BitXor>},
+      {"", "BitShift", 11, inferSame, bitShift},
       {"", "PRelu", 16, sameAsFirst, widened<pRelu>},
       {"", "Where", 16, inferWhere, unpacked<where>},
   };

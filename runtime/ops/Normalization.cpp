@@ -236,6 +236,9 @@ template <RawKernel K> Expected<Tensors> skipWidened(const Node &node, ArrayRef<
 
 Error inferLayer(InferContext &c) {
   NPUCC_TRY(require(c, 2));
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    if (ElementType type = typeOf(c, i); type != ElementType::Undefined && !isFloat(type))
+      return unsupportedType(type);
   NPUCC_TRY(sameAsFirst(c));
   bool skip = llvm::StringRef(c.node.opType).starts_with("Skip");
   auto dims = dimsOf(c, 0);
