@@ -355,6 +355,19 @@ Expected<Tensors> meanVarianceNormalization(const Node &node, ArrayRef<Tensor> i
   return one(out);
 }
 
+/// The input, then vectors with one element for each of its channels.
+Error inferChannels(InferContext &c) {
+  NPUCC_TRY(require(c, 3));
+  auto x = dimsOf(c, 0);
+  for (size_t i = 1; x && i < c.inputs.size(); ++i)
+    if (auto dims = dimsOf(c, i))
+      if (x->size() < 2 || dims->size() != 1 ||
+          ((*x)[1] >= 0 && (*dims)[0] >= 0 && (*x)[1] != (*dims)[0]))
+        return fail("input " + Twine(i) + " " + text(*dims) + " does not fit the channels of " +
+                    text(*x));
+  return sameAsFirst(c);
+}
+
 Error inferBatchNormalization(InferContext &c) {
   NPUCC_TRY(require(c, 5));
   NPUCC_TRY(sameAsFirst(c));
@@ -370,8 +383,8 @@ llvm::ArrayRef<npucc::OpInfo> npucc::normalizationOps() {
   using namespace npucc::ops;
   static const OpInfo table[] = {
       {"", "BatchNormalization", 15, inferBatchNormalization, widened<batchNormalization>},
-      {"", "InstanceNormalization", 6, sameAsFirst, widened<instanceNormalization>},
-      {"", "GroupNormalization", 21, sameAsFirst, widened<groupNormalization>},
+      {"", "InstanceNormalization", 6, inferChannels, widened<instanceNormalization>},
+      {"", "GroupNormalization", 21, inferChannels, widened<groupNormalization>},
       {"", "LayerNormalization", 17, inferLayer, widened<layerNormalization, 1>},
       {"", "RMSNormalization", 23, inferLayer, widened<rmsNormalization, 1>},
       {"", "LRN", 13, sameAsFirst, widened<lrn>},
