@@ -268,7 +268,7 @@ class Graph:
             if t:
                 return self.bounded(t) if bounded and dtype == "f" else t
         cut = tuple(1 if self.chance(0.3) else d for d in shape)[self.int(0, len(shape)):]
-        if self.chance(0.5):
+        if self.chance(0.5) and np.prod(cut) <= MAX_ELEMENTS:
             return self.add_input(cut, dtype)
         return self.const(self.values(cut, dtype))
 
@@ -349,6 +349,8 @@ class Graph:
 
     def op_reduce(self):
         x = self.number()
+        if not x.shape:
+            return
         op = self.one_of(["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1",
                           "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp", "ReduceProd"])
         if op in ("ReduceProd", "ReduceSumSquare", "ReduceLogSumExp"):
