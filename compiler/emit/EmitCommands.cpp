@@ -180,6 +180,11 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
     }
   }
   for (auto [i, v] : llvm::enumerate(op.getOutputs())) {
+    if (isa<NoneType>(v.getType())) {
+      node.outputs.push_back(kNoValue);
+      command.outputs.push_back(-1);
+      continue;
+    }
     node.outputs.push_back(i);
     command.outputs.push_back(tensors[npu::rootOf(v)]);
     auto type = cast<ShapedType>(cast<TypeAttr>(op.getOutputTypes()[i]).getValue());

@@ -215,7 +215,7 @@ def Npu_IndexOp : Npu_Op<"index", [Pure]> {
 def Npu_HostOp : Npu_Op<"host", [AttrSizedOperandSegments]> {
   let summary = "an ONNX operator that the control core runs on tensors in DRAM";
   let arguments = (ins StrAttr:$op_type, StrAttr:$domain, DictionaryAttr:$parameters,
-                       Variadic<AnyType>:$inputs, Variadic<AnyMemRef>:$outputs,
+                       Variadic<AnyType>:$inputs, Variadic<AnyType>:$outputs,
                        StrAttr:$reason, ArrayAttr:$input_types, ArrayAttr:$output_types);
   let assemblyFormat = [{
     $op_type `(` ($inputs^ `:` type($inputs))? `)` `outs` `(` $outputs `:` type($outputs) `)` attr-dict
@@ -223,7 +223,7 @@ def Npu_HostOp : Npu_Op<"host", [AttrSizedOperandSegments]> {
   let hasVerifier = 0;
 }
 def Npu_AbsentOp : Npu_Op<"absent", [Pure]> {
-  let summary = "an absent optional input of a host operator";
+  let summary = "an absent optional input or output of a host operator";
   let results = (outs NoneType:$result);
   let assemblyFormat = "attr-dict";
 }

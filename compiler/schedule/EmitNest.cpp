@@ -82,7 +82,9 @@ void Emitter::emitHost(Operation *op) {
     }
   }
   for (Value v : node.getResults())
-    outputs.push_back(viewMemref(storages.view(v)));
+    outputs.push_back(storages.has(v)
+                          ? viewMemref(storages.view(v))
+                          : npu::AbsentOp::create(builder, loc, builder.getNoneType()).getResult());
   auto types = [&](ValueRange values) {
     SmallVector<Attribute> result;
     for (Value v : values)

@@ -73,7 +73,8 @@ void usesOf(Operation *op, SmallVectorImpl<Use> &uses) {
       if (isa<MemRefType>(v.getType()))
         uses.push_back({v, false});
     for (Value v : host.getOutputs())
-      uses.push_back({v, true});
+      if (isa<MemRefType>(v.getType()))
+        uses.push_back({v, true});
   }
 }
 
