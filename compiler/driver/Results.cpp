@@ -4,6 +4,7 @@
 #include "compiler/driver/Driver.h"
 #include "runtime/onnx/Errors.h"
 #include "runtime/reference/Reference.h"
+#include "simulator/report/Files.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -109,24 +110,6 @@ llvm::Error writeOutputs(const std::string &directory, const NamedTensors &outpu
     if (llvm::Error error = writeNpy(path.str().str(), tensor))
       return error;
   }
-  return llvm::Error::success();
-}
-
-static llvm::Error writeFile(const std::string &path,
-                             llvm::function_ref<void(llvm::raw_ostream &)> write) {
-  if (path.empty())
-    return llvm::Error::success();
-  std::error_code error;
-  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
-  if (!error) {
-    write(file.os());
-    file.os().flush();
-    error = file.os().error();
-    file.os().clear_error();
-  }
-  if (error)
-    return makeError("cannot write {0}: {1}", quoted(path), error.message());
-  file.keep();
   return llvm::Error::success();
 }
 

@@ -81,7 +81,6 @@ void Planner::lifetimes(const std::vector<Group> &groups) {
   for (Storage &s : storages.all()) {
     s.firstGroup = 1 << 30;
     s.lastGroup = -1;
-    s.reads = 0;
   }
   auto touch = [&](Storage *s, int g) {
     s->firstGroup = std::min(s->firstGroup, g);
@@ -103,11 +102,8 @@ void Planner::lifetimes(const std::vector<Group> &groups) {
     }
     for (const GroupOp &op : group.ops)
       for (const OpInput &input : op.inputs)
-        if (input.producer < 0 && !input.shapeOnly) {
-          Storage *s = storages.view(input.value).storage;
-          touch(s, g);
-          ++s->reads;
-        }
+        if (input.producer < 0 && !input.shapeOnly)
+          touch(storages.view(input.value).storage, g);
     touch(storages.view(group.root().op->getResult(0)).storage, g);
   }
 }

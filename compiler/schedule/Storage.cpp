@@ -114,7 +114,7 @@ static bool hasWindows(Operation *function) {
 SmallVector<int64_t> StorageMap::preferredOrder(Value value) {
   int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
   SmallVector<int64_t> order;
-  if (rank < 4 || rowMajor.count(value) || !hasWindows(value.getParentRegion()->getParentOp()))
+  if (rank < 4 || !hasWindows(value.getParentRegion()->getParentOp()))
     return order;
   // Channels last: the matrix engine's columns are channels, and a pixel's channels are
   // then one stretch of memory.
@@ -429,8 +429,7 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
         views[result] = destinations[result];
         continue;
       }
-      if (isPermute(generic) && !destinations.count(result) && !rowMajor.count(result) &&
-          !views[input].padded()) {
+      if (isPermute(generic) && !destinations.count(result) && !views[input].padded()) {
         AffineMap in = generic.getIndexingMapsArray()[0], out = generic.getIndexingMapsArray()[1];
         View permuted = views[input];
         for (unsigned r = 0; r < in.getNumResults(); ++r) {

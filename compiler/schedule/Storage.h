@@ -39,7 +39,6 @@ struct Storage {
   bool resident = false;
   int64_t address = -1; ///< in scratchpad when resident
   int firstGroup = 1 << 30, lastGroup = -1;
-  int reads = 0;
 };
 
 /// A window on a storage: element c lies at offset + sum (c[r] - low[r]) * strides[r];
@@ -83,7 +82,6 @@ private:
   std::list<Storage> storages;
   llvm::DenseMap<mlir::Value, View> views, destinations;
   llvm::DenseSet<mlir::Operation *> permutes;
-  llvm::DenseSet<mlir::Value> rowMajor; ///< must be in C order
 };
 
 /// `view` under another shape; false when its strides cannot express it.

@@ -146,7 +146,6 @@ TiledGroup schedule::tile(const Group &group, TileSizes sizes, const StorageMap 
         t.reductionOrder.push_back(d);
     }
   }
-  int rootLevels = t.sizes.order.size();
   SmallVector<int> positions = rootPositions(group, storages);
 
   // Depth of each op: the innermost root loop that it depends on.
@@ -268,7 +267,6 @@ TiledGroup schedule::tile(const Group &group, TileSizes sizes, const StorageMap 
     }
     t.outputs.push_back(placement);
   }
-  (void)rootLevels;
   for (const Tile &tile : t.tiles)
     (tile.space == npu::MemSpace::Spm ? t.spmBytes : t.accBytes) += tile.bytes * tile.slots;
   return t;

@@ -7,6 +7,7 @@
 
 #include "runtime/onnx/Errors.h"
 #include "runtime/reference/Reference.h"
+#include "simulator/report/Files.h"
 #include "simulator/report/Report.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -117,24 +118,6 @@ llvm::Error writeOutputs(const std::map<std::string, Tensor> &outputs) {
     if (llvm::Error error = writeNpy(path.str().str(), tensor))
       return error;
   }
-  return llvm::Error::success();
-}
-
-llvm::Error writeFile(const std::string &path,
-                      llvm::function_ref<void(llvm::raw_ostream &)> write) {
-  if (path.empty())
-    return llvm::Error::success();
-  std::error_code error;
-  llvm::ToolOutputFile file(path, error, llvm::sys::fs::OF_None);
-  if (!error) {
-    write(file.os());
-    file.os().flush();
-    error = file.os().error();
-    file.os().clear_error();
-  }
-  if (error)
-    return makeError("cannot write {0}: {1}", quoted(path), error.message());
-  file.keep();
   return llvm::Error::success();
 }
 
