@@ -23,6 +23,16 @@ struct Ratio {
   double nominal = 0, low = 0, high = 0;
 };
 
+/// Fixed-function accelerators beside the GPU on the same chip and memory (Orin's DLAs). They
+/// run convolutional networks in int8, independently of the GPU.
+struct Dla {
+  int64_t count = 0;
+  double opsPerSecond = 0, sustained = 0; ///< of one
+  double bytesPerSecond = 0;              ///< its share of DRAM bandwidth
+  double channels = 0;                    ///< inputs and outputs that it takes at a time
+  Constant energyPj;                      ///< of an operation
+};
+
 struct Gpu {
   std::string name, title, source;
   double nodeNm = 0, tdpW = 0, idleW = 0, clockHz = 0;
@@ -33,6 +43,7 @@ struct Gpu {
   double clusterTiles = 1;          ///< SMs that share an operand tile by multicast
   double kernelOverheadS = 0;       ///< back-to-back kernels of a CUDA graph
   double dramLatencyS = 0;
+  double hostLinkBytesPerSecond = 0; ///< to what does not fit into memory: PCIe, or storage
   /// By precision ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "int4"): dense peak, the
   /// fraction of it that the best matrix multiplications reach, and energy per operation.
   struct Rate {
@@ -41,8 +52,9 @@ struct Gpu {
   };
   std::map<std::string, Rate> rates;
   Constant dramPjPerByte, l2PjPerByte;
-  Constant activeW;     ///< beyond idle, as long as kernels run
+  Constant activeW;     ///< beyond idle, as long as kernels run; falls with the clock
   Constant scopeFactor; ///< chip and DRAM's part of board power
+  Dla dla;              ///< count 0: none
 };
 
 llvm::Expected<Gpu> loadGpu(llvm::StringRef name);
@@ -65,8 +77,13 @@ struct GpuRun {
   int64_t batch = 1, kernels = 0;
   double latencyS = 0;
   double boardEnergyJ = 0, boardEnergyLowJ = 0, boardEnergyHighJ = 0;
-  double clockRatio = 1; ///< below 1: the power limit slows the clock down
-  double inferencesPerSecond() const { return static_cast<double>(batch) / latencyS; }
+  double clockRatio = 1;      ///< below 1: the power limit slows the clock down
+  double streamedBytes = 0;   ///< that do not fit into memory and come over the host link
+  double besidePerSecond = 0; ///< inferences of the DLAs at the same time
+  double inferencesPerSecond() const {
+    return static_cast<double>(batch) / latencyS + besidePerSecond;
+  }
+  double boardPowerW() const { return boardEnergyJ / latencyS; }
 };
 
 /// The graph must be static (prepare()); `graphBatch` is the batch that it was bound with.
@@ -87,6 +104,7 @@ struct BaselineRow {
   double nodeNm = 0, latencyS = 0, inferencesPerSecond = 0;
   double energyJ = 0; ///< of one run of `batch`
   double clockRatio = 1;
+  double streamedBytes = 0; ///< of one run: memory is too small for the network
   Ratio speedup, efficiencyGain;
   Ratio efficiencyGainSameNode; ///< the GPU's energy brought to the NPU's node
 };

@@ -15,29 +15,6 @@ namespace {
 /// How far the model's times are off where measurements are known (docs/gpu-baselines.md):
 /// most lie within this factor.
 constexpr double kTimeError = 1.5;
-constexpr int64_t kLargestBatch = 4096;
-/// Memory that the network may have; the rest belongs to the driver and to workspaces.
-constexpr double kUsableMemory = 0.9;
-
-bool fits(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch, int64_t batch) {
-  double scale = double(batch) / double(std::max<int64_t>(graphBatch, 1));
-  // Values that live across several kernels: twice the largest kernel's.
-  return workload.weightBytes + 2 * scale * workload.largestActivationBytes <=
-         kUsableMemory * gpu.memoryBytes;
-}
-
-GpuRun bestBatch(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch,
-                 StringRef precision) {
-  GpuRun best;
-  for (int64_t batch = 1; batch <= kLargestBatch; batch *= 2) {
-    if (batch > 1 && !fits(gpu, workload, graphBatch, batch))
-      break;
-    GpuRun run = runWorkload(gpu, workload, graphBatch, batch, precision);
-    if (batch == 1 || run.inferencesPerSecond() > best.inferencesPerSecond())
-      best = run;
-  }
-  return best;
-}
 
 /// Whether arithmetic that the user asked for is at least as accurate as the NPU's.
 bool keepsAccuracy(const Gpu &gpu, StringRef asked, StringRef npu) {
@@ -64,10 +41,13 @@ BaselineRow makeRow(const Gpu &gpu, const GpuRun &run, const NpuFigures &npu, St
   row.nodeNm = gpu.nodeNm;
   row.latencyS = run.latencyS;
   row.inferencesPerSecond = run.inferencesPerSecond();
-  row.energyJ = run.boardEnergyJ * gpu.scopeFactor.value;
-  row.clockRatio = run.clockRatio;
-
   double batch = double(run.batch), npuBatch = double(npu.batch);
+  // Of `batch` inferences, wherever they ran.
+  double share = batch / run.latencyS / row.inferencesPerSecond;
+  row.energyJ = run.boardEnergyJ * gpu.scopeFactor.value * share;
+  row.clockRatio = run.clockRatio;
+  row.streamedBytes = run.streamedBytes;
+
   double npuRate = npu.latencyS > 0 ? npuBatch / npu.latencyS : 0;
   if (npu.latencyS > 0)
     row.speedup.nominal =
@@ -77,10 +57,11 @@ BaselineRow makeRow(const Gpu &gpu, const GpuRun &run, const NpuFigures &npu, St
   if (npu.energyJ > 0) {
     row.efficiencyGain.nominal = row.energyJ / batch / (npu.energyJ / npuBatch);
     row.efficiencyGain.low =
-        run.boardEnergyLowJ * gpu.scopeFactor.low / batch / (npu.energyHighJ / npuBatch);
-    row.efficiencyGain.high = npu.energyLowJ > 0 ? run.boardEnergyHighJ * gpu.scopeFactor.high /
-                                                       batch / (npu.energyLowJ / npuBatch)
-                                                 : row.efficiencyGain.nominal;
+        run.boardEnergyLowJ * share * gpu.scopeFactor.low / batch / (npu.energyHighJ / npuBatch);
+    row.efficiencyGain.high = npu.energyLowJ > 0
+                                  ? run.boardEnergyHighJ * share * gpu.scopeFactor.high / batch /
+                                        (npu.energyLowJ / npuBatch)
+                                  : row.efficiencyGain.nominal;
   }
   double node = nodeEnergyRatio(gpu.nodeNm, npu.nodeNm);
   row.efficiencyGainSameNode = {row.efficiencyGain.nominal * node, row.efficiencyGain.low * node,
@@ -89,6 +70,21 @@ BaselineRow makeRow(const Gpu &gpu, const GpuRun &run, const NpuFigures &npu, St
 }
 
 } // namespace
+
+GpuRun bestBatch(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch,
+                 StringRef precision, double highestClock) {
+  constexpr int64_t kLargestBatch = 4096;
+  GpuRun best;
+  for (int64_t batch = 1; batch <= kLargestBatch; batch *= 2) {
+    // What does not fit is streamed, so that a batch too large is no better.
+    GpuRun run =
+        runWorkload(gpu, workload, graphBatch, batch, precision, Launch::Engine, highestClock);
+    if (batch == 1 || run.inferencesPerSecond() > best.inferencesPerSecond())
+      best = run;
+  }
+  addDlas(gpu, workload, graphBatch, precision, best);
+  return best;
+}
 
 GpuRun runOnGpu(const Gpu &gpu, const Graph &graph, int64_t graphBatch, int64_t batch,
                 StringRef precision) {

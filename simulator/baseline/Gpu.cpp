@@ -47,6 +47,18 @@ void readRates(DataFile &file, DataMap map, Gpu &gpu) {
     file.error(*map.where(), "rates must have fp32");
 }
 
+void readDla(DataMap map, Dla &dla) {
+  if (!map.present())
+    return;
+  map.integer("count", dla.count, 1, 64);
+  map.number("ops_per_s", dla.opsPerSecond, 1e6, 1e18);
+  map.number("sustained", dla.sustained, 0.01, 1);
+  map.number("bytes_per_second", dla.bytesPerSecond, 1e6, 1e15);
+  map.number("channels", dla.channels, 1, 4096);
+  map.constant("energy", dla.energyPj, "pJ");
+  map.finish();
+}
+
 } // namespace
 
 std::vector<std::string> listGpus() { return listDataFiles("gpu"); }
@@ -77,6 +89,7 @@ Expected<Gpu> loadGpu(StringRef name) {
   map.number("shared_bytes_per_clock", gpu.sharedBytesPerClock, 1, 4096);
   map.number("cluster_tiles", gpu.clusterTiles, 1, 16);
   map.number("kernel_overhead_s", gpu.kernelOverheadS, 0, 1);
+  map.number("host_link_bytes_per_second", gpu.hostLinkBytesPerSecond, 1e6, 1e13);
   DataMap memory = map.map("memory");
   memory.number("bytes", gpu.memoryBytes, 1e6, 1e15);
   memory.number("bytes_per_second", gpu.dramBytesPerSecond, 1e6, 1e15);
@@ -88,6 +101,7 @@ Expected<Gpu> loadGpu(StringRef name) {
   l2.number("bytes_per_second", gpu.l2BytesPerSecond, 1e6, 1e16);
   l2.finish();
   readRates(file, map.map("rates"), gpu);
+  readDla(map.map("dla", DataMap::Optional), gpu.dla);
   DataMap energy = map.map("energy");
   energy.constant("dram_per_byte", gpu.dramPjPerByte, "pJ");
   energy.constant("l2_per_byte", gpu.l2PjPerByte, "pJ");

@@ -1,4 +1,4 @@
-//===- Roofline.cpp - Time and energy of kernels on a GPU -----------------===//
+//===- Roofline.cpp - A network's time and board energy on a GPU ----------===//
 
 #include "simulator/baseline/Roofline.h"
 
@@ -11,200 +11,137 @@ namespace npucc {
 
 namespace {
 
-/// Output tiles that libraries (CUTLASS, cuDNN) offer.
-constexpr std::pair<double, double> kTiles[] = {{256, 128}, {128, 256}, {128, 128}, {128, 64},
-                                                {64, 128},  {64, 64},   {64, 32},   {32, 64},
-                                                {32, 32},   {16, 64},   {64, 16}};
-constexpr double kSplits[] = {1, 2, 3, 4, 6, 8, 12, 16};
-/// Accumulators of this many elements fill an SM's registers; smaller tiles share an SM.
-constexpr double kElementsPerSm = 128 * 128;
-constexpr double kMostTilesPerSm = 4;
-/// A tensor core takes 32 bytes of K at a time. Two such steps make 64 bytes; one after the
-/// other takes some 33 cycles on Ampere (W. Sun et al., "Dissecting Tensor Cores via
-/// Microbenchmarks", TPDS 2023).
-constexpr double kKStepBytes = 64, kKStepCycles = 66;
-/// What a kernel with a matrix product takes beyond its roofline, in cycles: set-up, the way
-/// from memory to the first product, and the epilogue. 5 us of an A100: its measured fp16
-/// products of 8192x64x64 and 8192x256x256 take 6 and 7 us longer than the roofline, after the
-/// framework's 21 us are taken off (github.com/PrincetonUniversity/LLMCompass, figure 5b).
-constexpr double kMatrixKernelCycles = 7000;
-/// Part of L2 that holds what the last kernel wrote: the far half is reached through the near
-/// one, and the next kernel streams through the same cache (RRZE gpu-l2-cache: the plateau of
-/// an A100 ends at 28 of 40 MB).
-constexpr double kUsableL2 = 0.7;
-/// Fraction of the fp32 peak that elementwise and depthwise code reaches.
-constexpr double kVectorSustained = 0.5;
 /// Energy per operation goes with voltage squared; near the top of its range, voltage goes a
 /// little slower than the clock.
 constexpr double kClockEnergyExponent = 1.5;
+/// Multipliers that meet zeros do not switch: energy of an operation after ReLU, over that of one
+/// on random data. Fitted to the wall power of eight A100 PCIe on ResNet-50 beside BERT (MLPerf
+/// Inference v1.1 to v3.0, MaxQ). An H200 on zeros alone runs 13 % faster within its limit.
+constexpr double kReluEnergy = 0.62;
+constexpr double kLowestClock = 0.25;
+/// Memory that the network may have; the rest belongs to the driver and to workspaces.
+constexpr double kUsableMemory = 0.9;
 
-double upTo(double value, double multiple) { return std::ceil(value / multiple) * multiple; }
-
-struct TileCost {
-  double seconds = 0, l2Bytes = 0;
-};
-
-TileCost tileCost(const Gpu &gpu, const Contraction &c, double groups, double m,
-                  const Gpu::Rate &rate, double bytes, double clock, double tileM, double tileN,
-                  double split) {
-  double sms = double(gpu.sms);
-  double macsPerClock = rate.opsPerSecond / 2 / sms / gpu.clockHz;
-  double k = upTo(std::ceil(c.k / split), kKStepBytes / bytes);
-  double tiles = std::ceil(m / tileM) * std::ceil(c.n / tileN) * groups * split;
-  double perSm = std::ceil(tiles / sms);
-  double residents = std::clamp(kElementsPerSm / (tileM * tileN), 1.0, kMostTilesPerSm);
-
-  double mma = tileM * tileN * k / macsPerClock / rate.sustained;
-  double shared = (tileM + tileN) * k * bytes / gpu.sharedBytesPerClock;
-  double latency = k * bytes / kKStepBytes * kKStepCycles;
-  double cycles = std::max(perSm * std::max(mma, shared), std::ceil(perSm / residents) * latency);
-
-  TileCost cost;
-  // Blocks of a cluster read one of their operands once for all of them.
-  double reuse = (1 + 1 / gpu.clusterTiles) / 2;
-  cost.l2Bytes = tiles * k * (tileM + tileN) * bytes * reuse;
-  if (split > 1)
-    cost.l2Bytes += 2 * split * groups * m * c.n * 4; // partial sums in fp32, out and back
-  cost.seconds =
-      std::max(cycles / clock, cost.l2Bytes / (gpu.l2BytesPerSecond * clock / gpu.clockHz));
-  // A second kernel adds up the parts.
-  if (split > 1)
-    cost.seconds += gpu.kernelOverheadS;
-  return cost;
-}
-
-/// The best of the tilings, as autotuning finds it.
-TileCost contractionCost(const Gpu &gpu, const Contraction &c, double scale, const Gpu::Rate &rate,
-                         double bytes, double clock) {
-  double groups = c.groups * (c.batchInGroups ? scale : 1);
-  double m = c.m * (c.batchInGroups ? 1 : scale);
-  TileCost best;
-  best.seconds = HUGE_VAL;
-  for (auto [tileM, tileN] : kTiles)
-    for (double split : kSplits) {
-      if (split > 1 && c.k * bytes / split < kKStepBytes)
-        continue;
-      TileCost cost = tileCost(gpu, c, groups, m, rate, bytes, clock, tileM, tileN, split);
-      if (cost.seconds < best.seconds)
-        best = cost;
-    }
-  return best;
-}
-
-struct Totals {
-  double seconds = 0, tensorOps = 0, vectorOps = 0, dramBytes = 0, l2Bytes = 0;
-};
-
-Totals totals(const Gpu &gpu, const GpuWorkload &workload, double scale, StringRef precision,
-              double clockRatio) {
-  Totals sum;
-  for (const GpuKernel &kernel : workload.kernels) {
-    KernelCost cost = kernelCost(gpu, kernel, scale, precision, clockRatio);
-    sum.seconds += cost.seconds;
-    sum.tensorOps += cost.tensorOps;
-    sum.vectorOps += cost.vectorOps;
-    sum.dramBytes += cost.dramBytes;
-    sum.l2Bytes += cost.l2Bytes;
-  }
+KernelCost totals(const Gpu &gpu, const GpuWorkload &workload, double scale, StringRef precision,
+                  double clockRatio, Launch launch) {
+  KernelCost sum;
+  for (const GpuKernel &kernel : workload.kernels)
+    sum += kernelCost(gpu, kernel, scale, precision, clockRatio, launch);
+  // What memory cannot hold comes over the host link while kernels run.
+  double streamed = streamedBytes(gpu, workload, scale);
+  sum.seconds = std::max(sum.seconds, streamed / gpu.hostLinkBytesPerSecond);
+  sum.dramBytes += streamed;
   return sum;
 }
 
-/// Board energy with every constant at its value (0), low (-1) or high (+1) end.
-double boardEnergy(const Gpu &gpu, const Totals &run, StringRef precision, double clockRatio,
-                   int end) {
-  auto at = [&](const Constant &c) { return end < 0 ? c.low : end > 0 ? c.high : c.value; };
-  constexpr double kPico = 1e-12;
-  double dvfs = std::pow(clockRatio, kClockEnergyExponent);
-  const Gpu::Rate &rate = gpu.rates.find(precision.str())->second;
-  const Gpu::Rate &fp32 = gpu.rates.find("fp32")->second;
-  double dynamic = (run.tensorOps * at(rate.energyPj) + run.vectorOps * at(fp32.energyPj) +
-                    run.l2Bytes * at(gpu.l2PjPerByte)) *
-                       kPico * dvfs +
-                   run.dramBytes * at(gpu.dramPjPerByte) * kPico;
-  double board = dynamic + run.seconds * (gpu.idleW + at(gpu.activeW));
-  // The board never draws more than its limit.
-  return std::min(board, run.seconds * gpu.tdpW);
+double at(const Constant &c, int end) { return end < 0 ? c.low : end > 0 ? c.high : c.value; }
+
+/// Inferences a second of one DLA: it keeps nothing between layers.
+double dlaPerSecond(const Dla &dla, const GpuWorkload &workload, int64_t graphBatch) {
+  auto padded = [&](double size) { return std::ceil(size / dla.channels) * dla.channels; };
+  double seconds = 0;
+  for (const GpuKernel &kernel : workload.kernels) {
+    double macs = 0;
+    for (const Contraction &c : kernel.contractions)
+      macs += c.groups * c.m * padded(c.n) * padded(c.k) * c.steps;
+    double bytes = kernel.activationBytes + kernel.weightBytes;
+    seconds += std::max(2 * macs / (dla.opsPerSecond * dla.sustained), bytes / dla.bytesPerSecond);
+  }
+  return double(std::max<int64_t>(graphBatch, 1)) / seconds;
 }
 
 } // namespace
 
-double bytesOf(StringRef precision) {
-  if (precision == "int4")
-    return 0.5;
-  if (precision == "int8" || precision == "fp8")
-    return 1;
-  return precision == "fp16" || precision == "bf16" ? 2 : 4;
+KernelCost &KernelCost::operator+=(const KernelCost &other) {
+  seconds += other.seconds;
+  tensorOps += other.tensorOps;
+  vectorOps += other.vectorOps;
+  reluOps += other.reluOps;
+  dramBytes += other.dramBytes;
+  l2Bytes += other.l2Bytes;
+  return *this;
 }
 
-KernelCost kernelCost(const Gpu &gpu, const GpuKernel &kernel, double scale, StringRef precision,
-                      double clockRatio) {
+double boardEnergyJ(const Gpu &gpu, const KernelCost &run, StringRef precision, double clockRatio,
+                    int end) {
+  constexpr double kPico = 1e-12;
+  double dvfs = std::pow(clockRatio, kClockEnergyExponent);
   const Gpu::Rate &rate = gpu.rates.find(precision.str())->second;
   const Gpu::Rate &fp32 = gpu.rates.find("fp32")->second;
-  double bytes = bytesOf(precision), clock = gpu.clockHz * clockRatio;
-  double vectorPerSecond = fp32.opsPerSecond * kVectorSustained * clockRatio;
+  double tensorOps = run.tensorOps - (1 - kReluEnergy) * run.reluOps;
+  double dynamic = (tensorOps * at(rate.energyPj, end) + run.vectorOps * at(fp32.energyPj, end) +
+                    run.l2Bytes * at(gpu.l2PjPerByte, end)) *
+                       kPico * dvfs +
+                   run.dramBytes * at(gpu.dramPjPerByte, end) * kPico;
+  double active = at(gpu.activeW, end) * clockRatio * dvfs;
+  // The board never draws more than its limit.
+  return std::min(dynamic + run.seconds * (gpu.idleW + active), run.seconds * gpu.tdpW);
+}
 
-  KernelCost cost;
-  double compute = 0, steps = 1;
-  cost.vectorOps = kernel.vectorOps * scale;
-  for (const Contraction &c : kernel.contractions) {
-    double ops = 2 * c.macs() * scale;
-    if (c.onVector) {
-      cost.vectorOps += ops;
-      continue;
-    }
-    TileCost tiles = contractionCost(gpu, c, scale, rate, bytes, clock);
-    compute += tiles.seconds * c.steps;
-    cost.l2Bytes += tiles.l2Bytes * c.steps;
-    cost.tensorOps += ops;
-    steps = std::max(steps, c.steps);
-  }
-  // Vector work of a kernel with a matrix product runs in its epilogue, beside other tiles.
-  compute = std::max(compute, cost.vectorOps / vectorPerSecond);
-
-  double activations = kernel.activationBytes * scale;
-  double all = activations + kernel.weightBytes, l2 = kUsableL2 * gpu.l2Bytes;
-  double missing = all > l2 ? (all - l2) / all : 0;
-  cost.dramBytes = kernel.weightBytes + activations * missing;
-  cost.l2Bytes += all;
-  double memory = std::max(cost.dramBytes / (gpu.dramBytesPerSecond * gpu.dramSustained),
-                           all / (gpu.l2BytesPerSecond * clockRatio));
-  // Filling the pipeline takes a round trip to memory, and so does draining it.
-  double overhead = steps * gpu.kernelOverheadS + 2 * gpu.dramLatencyS;
-  if (cost.tensorOps > 0)
-    overhead += kMatrixKernelCycles / clock;
-  cost.seconds = std::max(compute, memory) + overhead;
-  return cost;
+double streamedBytes(const Gpu &gpu, const GpuWorkload &workload, double scale) {
+  // Values that live across several kernels: twice the largest kernel's.
+  double needed = workload.weightBytes + 2 * scale * workload.largestActivationBytes;
+  return std::max(0.0, needed - kUsableMemory * gpu.memoryBytes);
 }
 
 GpuRun runWorkload(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch, int64_t batch,
-                   StringRef precision) {
+                   StringRef precision, Launch launch, double highestClock) {
   GpuRun run;
   run.batch = batch;
   run.kernels = static_cast<int64_t>(workload.kernels.size());
   double scale = double(batch) / double(std::max<int64_t>(graphBatch, 1));
-  constexpr double kLowestClock = 0.25;
-  auto overLimit = [&](double ratio, Totals &sum) {
-    sum = totals(gpu, workload, scale, precision, ratio);
-    // boardEnergy() is capped: at the limit means at or over it.
-    return boardEnergy(gpu, sum, precision, ratio, 0) >= sum.seconds * gpu.tdpW;
+  auto overLimit = [&](double ratio, KernelCost &sum) {
+    sum = totals(gpu, workload, scale, precision, ratio, launch);
+    // boardEnergyJ() is capped: at the limit means at or over it.
+    return boardEnergyJ(gpu, sum, precision, ratio, 0) >= sum.seconds * gpu.tdpW;
   };
-  Totals sum;
-  double ratio = 1;
-  if (overLimit(1, sum)) {
-    double low = kLowestClock, high = 1;
+  KernelCost sum;
+  double ratio = highestClock;
+  if (overLimit(ratio, sum)) {
+    double low = std::min(kLowestClock, highestClock), high = highestClock;
     for (int step = 0; step < 12; ++step) {
       double middle = (low + high) / 2;
       (overLimit(middle, sum) ? high : low) = middle;
     }
     ratio = low;
-    sum = totals(gpu, workload, scale, precision, ratio);
+    sum = totals(gpu, workload, scale, precision, ratio, launch);
   }
   run.clockRatio = ratio;
   run.latencyS = std::max(sum.seconds, 1e-9);
-  run.boardEnergyJ = boardEnergy(gpu, sum, precision, ratio, 0);
-  run.boardEnergyLowJ = boardEnergy(gpu, sum, precision, ratio, -1);
-  run.boardEnergyHighJ = boardEnergy(gpu, sum, precision, ratio, +1);
+  run.boardEnergyJ = boardEnergyJ(gpu, sum, precision, ratio, 0);
+  run.boardEnergyLowJ = boardEnergyJ(gpu, sum, precision, ratio, -1);
+  run.boardEnergyHighJ = boardEnergyJ(gpu, sum, precision, ratio, +1);
+  run.streamedBytes = streamedBytes(gpu, workload, scale);
   return run;
+}
+
+void addDlas(const Gpu &gpu, const GpuWorkload &workload, int64_t graphBatch, StringRef precision,
+             GpuRun &run) {
+  if (gpu.dla.count == 0 || precision != "int8")
+    return;
+  double ops = 0;
+  for (const GpuKernel &kernel : workload.kernels)
+    for (const Contraction &c : kernel.contractions) {
+      ops += 2 * c.macs();
+      if (c.batchInGroups || c.steps > 1) // attention and recurrence: not a DLA's
+        return;
+    }
+  ops /= double(std::max<int64_t>(graphBatch, 1));
+  double each = dlaPerSecond(gpu.dla, workload, graphBatch) * run.clockRatio;
+  run.besidePerSecond = double(gpu.dla.count) * each;
+  double inferences = run.besidePerSecond * run.latencyS;
+  double bytes = 0;
+  for (const GpuKernel &kernel : workload.kernels)
+    bytes += kernel.activationBytes + kernel.weightBytes;
+  auto more = [&](int end) {
+    return inferences * (ops * at(gpu.dla.energyPj, end) + bytes * at(gpu.dramPjPerByte, end)) *
+           1e-12;
+  };
+  // The whole module keeps to one limit.
+  double most = gpu.tdpW * run.latencyS;
+  run.boardEnergyJ = std::min(most, run.boardEnergyJ + more(0));
+  run.boardEnergyLowJ = std::min(most, run.boardEnergyLowJ + more(-1));
+  run.boardEnergyHighJ = std::min(most, run.boardEnergyHighJ + more(+1));
 }
 
 } // namespace npucc

@@ -66,11 +66,25 @@ Role roleOf(const Node &node, int64_t macs) {
   return Role::Pointwise;
 }
 
+/// Instructions that an element takes.
+double opsPerElement(StringRef op) {
+  static const StringSet<> kTranscendental = {"Gelu", "Erf", "Tanh",     "Sigmoid",  "Exp",  "Log",
+                                              "Mish", "Elu", "Selu",     "Swish",    "SiLU", "Pow",
+                                              "Sin",  "Cos", "Softplus", "HardSwish"};
+  // Softmax within attention keeps its rows in registers; one that stands alone is a
+  // RowReduction and reads them three times.
+  constexpr double kSoftmax = 24, kFunction = 12, kSimple = 4; // address, convert, compute
+  if (op == "Softmax")
+    return kSoftmax;
+  return kTranscendental.contains(op) ? kFunction : kSimple;
+}
+
 class Lowering {
 public:
   Lowering(const Graph &graph, double bytesPerElement)
       : graph(graph), elementBytes(bytesPerElement), origin(graph.values.size()),
-        producer(graph.values.size(), kOutside), isConstant(graph.values.size(), false) {
+        producer(graph.values.size(), kOutside), isConstant(graph.values.size(), false),
+        rectified(graph.values.size(), false) {
     for (size_t i = 0; i < origin.size(); ++i)
       origin[i] = static_cast<ValueId>(i);
     for (const auto &[id, tensor] : graph.constants)
@@ -96,6 +110,7 @@ private:
   std::vector<ValueId> origin; ///< what a view looks at
   std::vector<int> producer;   ///< kernel that makes a value
   std::vector<bool> isConstant;
+  std::vector<bool> rectified; ///< about half of the value are zeros
   struct Use {
     ValueId value;
     int kernel;
@@ -167,6 +182,7 @@ private:
           isConstant[static_cast<size_t>(id)] = true;
       return;
     }
+    markRectified(node);
     int64_t macs = macsOf(node);
     Role role = roleOf(node, macs);
     if (role == Role::View || role == Role::PartialView) {
@@ -178,11 +194,13 @@ private:
       return;
     int kernel = choose(node, role, latest);
     GpuKernel &work = workload.kernels[static_cast<size_t>(kernel)];
+    Flags &flag = flags[static_cast<size_t>(kernel)];
     if (role == Role::Contraction)
       work.contractions.push_back(contraction(node, macs));
+    else if (flag.batched)
+      work.scoreOps += vectorOps(node);
     else
       work.vectorOps += vectorOps(node);
-    Flags &flag = flags[static_cast<size_t>(kernel)];
     flag.contraction |= role == Role::Contraction;
     flag.batched |= role == Role::Contraction && work.contractions.back().batchInGroups;
     flag.softmax |= node.opType == "Softmax";
@@ -192,6 +210,17 @@ private:
     for (ValueId id : node.outputs)
       if (valid(id))
         producer[static_cast<size_t>(id)] = kernel;
+  }
+
+  void markRectified(const Node &node) {
+    static const StringSet<> kPassing = {"MaxPool", "QuantizeLinear", "DequantizeLinear", "Reshape",
+                                         "Flatten", "Transpose",      "Squeeze",          "Concat"};
+    bool zeros = node.opType == "Relu" || node.opType == "Clip";
+    if (kPassing.contains(node.opType) && !node.inputs.empty() && valid(node.inputs[0]))
+      zeros = rectified[static_cast<size_t>(node.inputs[0])];
+    for (ValueId id : node.outputs)
+      if (valid(id))
+        rectified[static_cast<size_t>(id)] = zeros;
   }
 
   /// If, Loop, Scan: the branch with the most kernels, once (docs/gpu-baselines.md).
@@ -275,14 +304,14 @@ private:
     double window = 1;
     for (int64_t size : node.getInts("kernel_shape"))
       window *= double(size);
-    // A few instructions an element: address, convert, compute.
-    constexpr double kOpsPerElement = 4;
-    return std::max(in, out * window) * kOpsPerElement;
+    return std::max(in, out * window) * opsPerElement(node.opType);
   }
 
   Contraction contraction(const Node &node, int64_t macs) const {
     StringRef op = node.opType;
     Contraction result;
+    result.afterRelu = !node.inputs.empty() && valid(node.inputs[0]) &&
+                       rectified[static_cast<size_t>(node.inputs[0])];
     double total = double(macs);
     ValueId out = kNoValue;
     for (ValueId id : node.outputs)
@@ -366,10 +395,13 @@ private:
     }
     for (ValueId id : escaping)
       written[static_cast<size_t>(id)] = true;
-    for (size_t i = 0; i < written.size(); ++i)
-      if (written[i] && producer[i] >= 0)
-        workload.kernels[static_cast<size_t>(producer[i])].activationBytes +=
-            bytes(static_cast<ValueId>(i));
+    for (size_t i = 0; i < written.size(); ++i) {
+      if (written[i] && producer[i] >= 0) {
+        GpuKernel &kernel = workload.kernels[static_cast<size_t>(producer[i])];
+        kernel.activationBytes += bytes(static_cast<ValueId>(i));
+        kernel.writtenBytes += bytes(static_cast<ValueId>(i));
+      }
+    }
     for (const GpuKernel &kernel : workload.kernels) {
       workload.weightBytes += kernel.weightBytes;
       workload.largestActivationBytes =

@@ -192,6 +192,7 @@ private:
       ratio("efficiency_gain", row.efficiencyGain);
       ratio("efficiency_gain_same_node", row.efficiencyGainSameNode);
       attribute("accuracy_match", row.accuracyMatch);
+      attribute("streamed_bytes", row.streamedBytes);
     });
   }
 };

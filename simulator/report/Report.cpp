@@ -2,6 +2,8 @@
 
 #include "simulator/report/Report.h"
 
+#include "simulator/report/Format.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 #include <sys/resource.h>
@@ -335,6 +337,10 @@ std::vector<std::string> RunReport::allAssumptions() const {
                  "weights in DRAM, no host transfer; accuracy at equal formats is assumed equal");
   if (any_of(baselines, [](const BaselineRow &row) { return row.clockRatio < 1; }))
     list.push_back("the power limit lowers the clock of at least one GPU");
+  for (const BaselineRow &row : baselines)
+    if (row.streamedBytes > 0)
+      list.push_back("the network does not fit into the memory of " + row.name + " (" + row.rule +
+                     "): " + si(row.streamedBytes, "B") + " a run come over the host link");
   if (any_of(baselines, [](const BaselineRow &row) { return row.precision == "fp32"; }))
     list.push_back(
         "fp32 runs on a GPU's ordinary lanes; TF32 on its tensor cores is faster and less "

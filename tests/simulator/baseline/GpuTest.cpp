@@ -60,9 +60,10 @@ std::string shared(const std::string &file) {
 } // namespace
 
 TEST_CASE("every GPU loads", "[gpu]") {
-  REQUIRE(listGpus() == std::vector<std::string>{"a100-sxm-80", "h100-pcie", "h100-sxm", "h200-sxm",
-                                                 "jetson-agx-orin-64", "l4", "rtx4090",
-                                                 "rtx4090-laptop-16gb"});
+  REQUIRE(listGpus() == std::vector<std::string>{"a10", "a100-pcie-40", "a100-pcie-80",
+                                                 "a100-sxm-40", "a100-sxm-80", "a30", "h100-pcie",
+                                                 "h100-sxm", "h200-sxm", "jetson-agx-orin-64", "l4",
+                                                 "l40s", "rtx4090", "rtx4090-laptop-16gb"});
   for (const std::string &name : listGpus()) {
     Gpu it = gpu(name.c_str());
     CHECK(it.name == name);
@@ -140,6 +141,79 @@ TEST_CASE("times grow with the batch, throughput is best where the search says",
     CHECK(run.inferencesPerSecond() <= best.inferencesPerSecond() * 1.000001);
     before = run.latencyS;
   }
+}
+
+TEST_CASE("what memory cannot hold comes over the host link", "[gpu]") {
+  Gpu small = gpu("h100-sxm"), large = small;
+  Graph graph = dense(1, 16384, 16384); // 512 MB of weights in fp16
+  small.memoryBytes = 4e8;
+  GpuRun fits = runOnGpu(large, graph, 1, 1, "fp16"),
+         streams = runOnGpu(small, graph, 1, 1, "fp16");
+  CHECK(fits.streamedBytes == 0);
+  double missing = 2.0 * 16384 * 16384 - 0.9 * 4e8;
+  CHECK(streams.streamedBytes == Approx(missing).epsilon(0.01));
+  CHECK(streams.latencyS == Approx(missing / small.hostLinkBytesPerSecond).epsilon(0.01));
+  CHECK(fits.latencyS < 1e-3);
+  // Many inferences share what is streamed once.
+  GpuRun best = bestOnGpu(small, graph, 1, "fp16");
+  CHECK(best.batch > 1);
+  CHECK(best.inferencesPerSecond() > 10 * streams.inferencesPerSecond());
+}
+
+TEST_CASE("DLAs add throughput to int8 networks without attention", "[gpu]") {
+  Gpu orin = gpu("jetson-agx-orin-64"), alone = orin;
+  REQUIRE(orin.dla.count == 2);
+  alone.dla.count = 0;
+  Graph graph = dense(196, 1024, 1024);
+  GpuRun both = bestOnGpu(orin, graph, 1, "int8"), one = bestOnGpu(alone, graph, 1, "int8");
+  CHECK(one.besidePerSecond == 0);
+  CHECK(both.inferencesPerSecond() > 1.1 * one.inferencesPerSecond());
+  CHECK(both.boardEnergyJ > one.boardEnergyJ);
+  CHECK(both.boardPowerW() <= orin.tdpW * 1.0001);
+  CHECK(bestOnGpu(orin, graph, 1, "fp16").besidePerSecond == 0);
+}
+
+TEST_CASE("products of values after ReLU cost less energy", "[gpu]") {
+  Graph graph = dense(4096, 4096, 4096);
+  Graph two = graph;
+  ValueId w = addValue(two, "w2", {4096, 4096}), z = addValue(two, "z", {4096, 4096});
+  two.constants[w] = Tensor::zeros(ElementType::Float32, {4096, 4096});
+  two.nodes.push_back({"z", "MatMul", "", {two.outputs[0], w}, {z}, {}});
+  two.outputs = {z};
+  GpuWorkload workload = makeWorkload(two, 1);
+  REQUIRE(workload.kernels.size() == 2);
+  CHECK_FALSE(workload.kernels[0].contractions[0].afterRelu);
+  CHECK(workload.kernels[1].contractions[0].afterRelu);
+  Gpu a100 = gpu("a100-sxm-80");
+  KernelCost plain, relu;
+  plain.seconds = relu.seconds = 1;
+  plain.tensorOps = relu.tensorOps = relu.reluOps = 2e14;
+  CHECK(boardEnergyJ(a100, relu, "int8", 1) < 0.9 * boardEnergyJ(a100, plain, "int8", 1));
+}
+
+TEST_CASE("long rows of a norm are read from DRAM again, those of a softmax are not", "[gpu]") {
+  Gpu a100 = gpu("a100-sxm-80");
+  auto perElement = [&](RowReduction rows) {
+    GpuKernel kernel;
+    kernel.reductions = {rows};
+    kernel.writtenBytes = 2 * rows.rows * rows.length;
+    kernel.activationBytes = 2 * kernel.writtenBytes;
+    KernelCost cost = kernelCost(a100, kernel, 1, "fp16", 1, Launch::Framework);
+    return cost.dramBytes / (rows.rows * rows.length);
+  };
+  CHECK(perElement(normRows(16384, 4096)) == Approx(4)); // once in, once out
+  CHECK(perElement(normRows(4096, 32768)) > 6);
+  CHECK(perElement(softmaxRows(4096, 32768)) == Approx(4));
+}
+
+TEST_CASE("a lower clock draws less power", "[gpu]") {
+  Gpu a100 = gpu("a100-sxm-80");
+  GpuWorkload workload = makeWorkload(dense(8192, 4096, 4096), 2);
+  GpuRun fast = runWorkload(a100, workload, 1, 1, "fp16");
+  GpuRun slow = runWorkload(a100, workload, 1, 1, "fp16", Launch::Engine, 0.7);
+  CHECK(slow.clockRatio <= 0.7);
+  CHECK(slow.latencyS > 1.3 * fast.latencyS);
+  CHECK(slow.boardPowerW() < 0.75 * fast.boardPowerW());
 }
 
 TEST_CASE("ratios say how much better the NPU is", "[gpu]") {

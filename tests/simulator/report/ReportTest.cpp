@@ -3,6 +3,7 @@
 #include "simulator/report/Report.h"
 #include "simulator/report/Format.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
 
 #include <catch2/catch.hpp>
@@ -276,6 +277,19 @@ TEST_CASE("the text fits into 100 columns and has no colour unless asked", "[rep
     INFO(line.str());
     CHECK(line.size() <= 100);
   }
+}
+
+TEST_CASE("a GPU whose memory is too small is named", "[report]") {
+  Run run;
+  RunReport report = run.report();
+  BaselineRow row;
+  row.name = "l4";
+  row.rule = "same-batch";
+  report.baselines = {row};
+  CHECK(text(report).find("does not fit") == std::string::npos);
+  report.baselines[0].streamedBytes = 5e9;
+  CHECK_THAT(llvm::join(report.allAssumptions(), "\n"),
+             Catch::Contains("does not fit into the memory of l4 (same-batch): 5.000 GB a run"));
 }
 
 TEST_CASE("a run without cycles is reported, too", "[report]") {

@@ -1,0 +1,45 @@
+//===- Kinds.cpp - The table of kinds -------------------------------------===//
+
+#include "simulator/validate/Kinds.h"
+
+#include "simulator/validate/Evaluators.h"
+
+#include "runtime/onnx/Loader.h"
+
+using namespace llvm;
+
+namespace npucc {
+
+ArrayRef<Kind> kinds() {
+  static const Kind kKinds[] = {
+      {"gpu-kernel", "time of one operator on a GPU, as a framework starts it", gpuKernel},
+      {"gpu-kernel-power", "board power while one operator runs again and again", gpuKernelPower},
+      {"gpu-network", "throughput or latency of a network, as MLPerf Inference runs it",
+       gpuNetwork},
+      {"gpu-llm", "output tokens a second of a decoder that serves requests", gpuLlm},
+      {"gpu-power", "power of a board at measured rates", gpuPower},
+      {"system-power", "power at the wall of a system that runs a network", systemPower},
+  };
+  return kKinds;
+}
+
+Expected<const Graph *> Networks::get(const std::string &name,
+                                      const std::map<std::string, int64_t> &dims) {
+  std::string key = name;
+  for (const auto &[dim, size] : dims)
+    key += ";" + dim + "=" + std::to_string(size);
+  std::unique_ptr<Model> &model = loaded[key];
+  if (!model) {
+    Expected<Model> read = loadModel(name);
+    if (!read)
+      return read.takeError();
+    Bindings bindings;
+    bindings.dims = dims;
+    if (Error error = prepare(*read, bindings))
+      return std::move(error);
+    model = std::make_unique<Model>(std::move(*read));
+  }
+  return &model->graph;
+}
+
+} // namespace npucc

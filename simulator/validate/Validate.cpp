@@ -1,0 +1,69 @@
+//===- Validate.cpp - Evaluating targets ----------------------------------===//
+
+#include "simulator/validate/Validate.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <cmath>
+
+using namespace llvm;
+
+namespace npucc {
+
+bool TargetResult::kept() const { return !target->bound || std::fabs(error()) <= *target->bound; }
+
+GroupResult::Errors GroupResult::errors(bool calibration) const {
+  Errors errors;
+  for (const TargetResult &result : results) {
+    if (result.target->calibration != calibration)
+      continue;
+    double error = std::fabs(result.error());
+    ++errors.count;
+    errors.mean += error;
+    errors.worst = std::max(errors.worst, error);
+  }
+  if (errors.count > 0)
+    errors.mean /= double(errors.count);
+  return errors;
+}
+
+bool GroupResult::asAsked() const {
+  for (bool calibration : {false, true}) {
+    Errors all = errors(calibration);
+    if ((group.meanAsked > 0 && all.mean > group.meanAsked) ||
+        (group.worstAsked > 0 && all.worst > group.worstAsked))
+      return false;
+  }
+  return true;
+}
+
+Expected<GroupResult> evaluate(TargetGroup group, Networks &networks) {
+  GroupResult result;
+  result.group = std::move(group);
+  const Kind *kind =
+      find_if(kinds(), [&](const Kind &kind) { return kind.name == result.group.kind; });
+  for (const Target &target : result.group.targets) {
+    DataFile file(result.group.file);
+    Fields fields(file, target.fields);
+    Expected<Figure> figure = kind->evaluate(fields, networks);
+    if (!figure)
+      return createStringError(result.group.name + "/" + target.id + ": " +
+                               toString(figure.takeError()));
+    result.results.push_back({&target, figure->value, figure->note});
+  }
+  return result;
+}
+
+std::vector<Worst> worst(ArrayRef<GroupResult> groups, size_t count) {
+  std::vector<Worst> all;
+  for (const GroupResult &group : groups)
+    for (const TargetResult &result : group.results)
+      all.push_back({&group, &result});
+  stable_sort(all, [](const Worst &a, const Worst &b) {
+    return std::fabs(a.result->error()) > std::fabs(b.result->error());
+  });
+  all.resize(std::min(count, all.size()));
+  return all;
+}
+
+} // namespace npucc

@@ -1,0 +1,141 @@
+//===- ValidateTest.cpp - Errors stay within what was recorded ------------===//
+
+#include "simulator/validate/Validate.h"
+
+#include "models/machine/Machine.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
+
+#include <catch2/catch.hpp>
+
+#include <cmath>
+
+using namespace npucc;
+
+namespace {
+
+const std::vector<GroupResult> &bundledResults() {
+  static const std::vector<GroupResult> kResults = [] {
+    std::vector<GroupResult> results;
+    Networks networks;
+    for (const std::string &path : bundledTargets()) {
+      auto groups = readTargets(path);
+      if (!groups)
+        throw std::runtime_error(llvm::toString(groups.takeError()));
+      for (TargetGroup &group : *groups) {
+        if (llvm::Error error = readBounds(group))
+          throw std::runtime_error(llvm::toString(std::move(error)));
+        auto result = evaluate(std::move(group), networks);
+        if (!result)
+          throw std::runtime_error(llvm::toString(result.takeError()));
+        results.push_back(std::move(*result));
+      }
+    }
+    return results;
+  }();
+  return kResults;
+}
+
+/// Numbers may differ by one in the last digit that is printed.
+bool sameWord(llvm::StringRef a, llvm::StringRef b) {
+  if (a == b)
+    return true;
+  double x = 0, y = 0;
+  if (a.getAsDouble(x) || b.getAsDouble(y))
+    return false;
+  size_t point = a.find('.');
+  double digits = point == llvm::StringRef::npos ? 0 : double(a.size() - point - 1);
+  double unit = std::pow(10.0, -digits);
+  // Four significant digits are printed, whatever the size.
+  unit = std::max(unit, std::fabs(x) * 1e-3);
+  return std::fabs(x - y) <= 1.01 * unit;
+}
+
+} // namespace
+
+TEST_CASE("no error grew past its recorded bound", "[validate]") {
+  for (const GroupResult &group : bundledResults()) {
+    CHECK_FALSE(group.results.empty());
+    for (const TargetResult &row : group.results) {
+      INFO(group.group.name << '/' << row.target->id << ": published " << row.target->published
+                            << ", ours " << row.ours);
+      CHECK(row.target->bound.has_value());
+      CHECK(row.kept());
+    }
+  }
+}
+
+TEST_CASE("tests of each group are as good as is asked", "[validate]") {
+  for (const GroupResult &group : bundledResults()) {
+    INFO(group.group.name);
+    CHECK(group.asAsked());
+    CHECK((group.errors(false).count > 0));
+  }
+}
+
+TEST_CASE("the worst errors have a cause", "[validate]") {
+  for (const Worst &entry : worst(bundledResults(), 5)) {
+    INFO(entry.group->group.name << '/' << entry.result->target->id << " "
+                                 << entry.result->error());
+    CHECK_FALSE(entry.result->target->cause.empty());
+  }
+}
+
+TEST_CASE("docs/validation.md is what the tool writes today", "[validate]") {
+  llvm::SmallString<256> path(modelsFolder());
+  llvm::sys::path::append(path, "..", "docs", "validation.md");
+  auto committed = readDataText(path.str().str());
+  if (!committed) {
+    llvm::consumeError(committed.takeError());
+    WARN("installed without docs: skipped");
+    return;
+  }
+  std::string written;
+  llvm::raw_string_ostream os(written);
+  printMarkdown(os, bundledResults());
+  llvm::SmallVector<llvm::StringRef, 0> before, now;
+  llvm::SplitString(*committed, before);
+  llvm::SplitString(os.str(), now);
+  INFO("npu-validate --markdown docs/validation.md writes it");
+  REQUIRE(before.size() == now.size());
+  for (size_t i = 0; i < now.size(); ++i)
+    if (!sameWord(before[i], now[i]))
+      FAIL(before[i].str() << " is now " << now[i].str() << ", after "
+                           << now[i > 8 ? i - 8 : 0].str() << " ... " << now[i ? i - 1 : 0].str());
+}
+
+TEST_CASE("an error past its bound is noticed", "[validate]") {
+  Target target;
+  target.published = 100;
+  target.bound = 0.05;
+  TargetResult result{&target, 104.9, ""};
+  CHECK(result.kept());
+  result.ours = 105.1;
+  CHECK_FALSE(result.kept());
+  result.ours = 94.9;
+  CHECK_FALSE(result.kept());
+  target.bound.reset();
+  CHECK(result.kept());
+}
+
+TEST_CASE("errors of a group are means and largest of absolute values", "[validate]") {
+  GroupResult group;
+  group.group.targets.resize(3);
+  for (Target &target : group.group.targets)
+    target.published = 10;
+  group.group.targets[0].calibration = true;
+  for (Target &target : group.group.targets)
+    group.results.push_back({&target, 10, ""});
+  group.results[1].ours = 12;
+  group.results[2].ours = 9;
+  CHECK(group.errors(true).count == 1);
+  CHECK(group.errors(false).mean == Approx(0.15));
+  CHECK(group.errors(false).worst == Approx(0.2));
+  group.group.worstAsked = 0.19;
+  CHECK_FALSE(group.asAsked());
+  group.group.worstAsked = 0.21;
+  CHECK(group.asAsked());
+}
