@@ -1,6 +1,7 @@
 //===- Prepare.cpp - The graph that is compiled -------------------------------===//
 
 #include "compiler/driver/Prepare.h"
+#include "compiler/import/AssumeShapes.h"
 #include "runtime/onnx/Errors.h"
 #include "runtime/ops/Registry.h"
 #include "runtime/quantize/FoldBatchNorm.h"
@@ -216,6 +217,18 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
     result.inputs = std::move(*inputs);
   }
   removeEmpty(model.graph);
+  if (!options.writesOnnxFile()) {
+    std::optional<std::vector<Tensor>> data;
+    if (options.functional) {
+      data.emplace();
+      for (ValueId id : model.graph.inputs)
+        data->push_back(result.inputs[model.graph.values[id].name]);
+    }
+    Expected<std::vector<std::string>> assumed = assumeShapes(model.graph, data);
+    if (!assumed)
+      return assumed.takeError();
+    result.assumptions = std::move(*assumed);
+  }
   result.macs = countMacs(model.graph);
   result.network = model.graph;
   result.model = std::move(model);

@@ -149,6 +149,12 @@ LogicalResult ProgramEmitter::vector(npu::VectorOp op) {
   return success();
 }
 
+/// Types whose shape is only bounded have an encoding.
+static void noteBound(ProgramTensor &tensor, ShapedType type) {
+  auto ranked = dyn_cast<RankedTensorType>(type);
+  tensor.isBound |= ranked && ranked.getEncoding();
+}
+
 LogicalResult ProgramEmitter::host(npu::HostOp op) {
   HostCommand command;
   Node node;
@@ -175,8 +181,10 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
     if (!absent) {
       auto type = cast<ShapedType>(cast<TypeAttr>(op.getInputTypes()[i]).getValue());
       ProgramTensor &tensor = program.tensors[command.inputs.back()];
-      if (tensor.kind != ProgramTensor::Kind::Constant)
+      // Of constants the bytes are there already; integers may need their signedness.
+      if (tensor.kind != ProgramTensor::Kind::Constant || isInteger(tensor.type))
         tensor.type = fromMlirType(type.getElementType());
+      noteBound(tensor, type);
     }
   }
   for (auto [i, v] : llvm::enumerate(op.getOutputs())) {
@@ -189,6 +197,7 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
     command.outputs.push_back(tensors[npu::rootOf(v)]);
     auto type = cast<ShapedType>(cast<TypeAttr>(op.getOutputTypes()[i]).getValue());
     program.tensors[command.outputs.back()].type = fromMlirType(type.getElementType());
+    noteBound(program.tensors[command.outputs.back()], type);
   }
   command.node = program.hostNodes.size();
   program.hostNodes.push_back(std::move(node));

@@ -1,6 +1,7 @@
 //===- Import.cpp - From a loaded graph to the onnx dialect -------------------===//
 
 #include "compiler/import/Import.h"
+#include "compiler/import/AssumeShapes.h"
 #include "compiler/import/Attributes.h"
 #include "compiler/onnx/OnnxDialect.h"
 #include "runtime/ops/Registry.h"
@@ -43,7 +44,8 @@ private:
 Type Importer::typeOf(ValueId id, std::string &reason) {
   const npucc::Value &value = graph.values[id];
   if (!value.isStatic()) {
-    reason = "the shape of '" + value.name + "' depends on data";
+    reason = "the shape of '" + value.name +
+             "' depends on data and has no bound; functional mode measures it";
     return {};
   }
   Type element = toMlirType(value.type, context);
@@ -52,12 +54,8 @@ Type Importer::typeOf(ValueId id, std::string &reason) {
              (value.type == ElementType::String ? "strings" : "unknown element type");
     return {};
   }
-  // Constants may be empty (the roi of a Resize); there is no command on no elements.
-  if (!graph.constant(id) && llvm::is_contained(value.shape(), 0)) {
-    reason = "'" + value.name + "' has no elements";
-    return {};
-  }
-  return RankedTensorType::get(value.shape(), element);
+  return RankedTensorType::get(value.shape(), element,
+                               isAssumed(value) ? builder.getStringAttr("bound") : StringAttr());
 }
 
 mlir::Value Importer::noneValue() {

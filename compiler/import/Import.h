@@ -8,9 +8,10 @@
 
 namespace npucc {
 
-/// The function `main` of the graph, which must be static (see prepare()). Weights share the
-/// model's memory. Each node that has no static result types, or types that the compiler does
-/// not know (strings), gets an error at its location; then the result is null.
+/// The function `main` of the graph, which must be static (see prepare() and assumeShapes()).
+/// Weights share the model's memory. The type of an assumed shape has the encoding "bound". Each
+/// node that has no static result types, or types that the compiler does not know (strings), gets
+/// an error at its location; then the result is null.
 mlir::OwningOpRef<mlir::ModuleOp> importGraph(const Model &model, mlir::MLIRContext &context);
 
 } // namespace npucc

@@ -72,8 +72,13 @@ struct Converter {
     for (Type type : llvm::concat<Type>(llvm::to_vector(node.getOperandTypes()),
                                         llvm::to_vector(node.getResultTypes()))) {
       auto tensor = dyn_cast<TensorType>(type);
-      if (tensor && !(tensor.hasRank() && tensor.hasStaticShape())) {
+      auto ranked = dyn_cast<RankedTensorType>(type);
+      if (tensor && (!ranked || !ranked.hasStaticShape() || ranked.getEncoding())) {
         reason = "shapes depend on data";
+        return failure();
+      }
+      if (tensor && tensor.getElementType().isF64()) {
+        reason = "the vector unit computes in fp32";
         return failure();
       }
       if (tensor && isa<ComplexType>(tensor.getElementType())) {

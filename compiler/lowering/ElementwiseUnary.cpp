@@ -238,6 +238,15 @@ static LogicalResult lowerIdentity(onnx::NodeOp, LoweringContext &c) {
   return c.result(c.tensor(0));
 }
 
+static LogicalResult lowerDropout(onnx::NodeOp node, LoweringContext &c) {
+  if (c.has(2)) {
+    auto training = c.ints(2);
+    if (!training || training->size() != 1 || training->front() != 0)
+      return c.refuse("training_mode is not known to be false");
+  }
+  return lowerIdentity(node, c);
+}
+
 ArrayRef<Lowering> unaryLowerings() {
   static const std::vector<Lowering> entries = [] {
     std::vector<Lowering> result;
@@ -253,7 +262,7 @@ ArrayRef<Lowering> unaryLowerings() {
                                  {"", "Cast", lowerCast},
                                  {"", "CastLike", lowerCast},
                                  {"", "Identity", lowerIdentity},
-                                 {"", "Dropout", lowerIdentity}});
+                                 {"", "Dropout", lowerDropout}});
     return result;
   }();
   return entries;

@@ -134,7 +134,8 @@ static LogicalResult lowerSoftmax(onnx::NodeOp node, LoweringContext &c) {
                               [](Scalar &s, ArrayRef<Value> v) { return s.div(v[0], v[1]); }));
 }
 
-/// Hardmax and TopK stay on the host; the position of an extreme is two reductions in one.
+/// Hardmax and TopK stay on the host. The position of an extreme: the extreme, then the first or
+/// last position that is not behind it (so that a NaN has a position, too).
 static LogicalResult lowerArg(onnx::NodeOp node, LoweringContext &c) {
   bool largest = node.getOpType() == "ArgMax";
   bool last = c.getInt("select_last_index", 0) != 0;
@@ -142,32 +143,25 @@ static LogicalResult lowerArg(onnx::NodeOp node, LoweringContext &c) {
   int64_t rank = shape.size();
   if (rank == 0)
     return c.refuse("operand is a scalar");
-  int64_t axis = wrap(c.getInt("axis", 0), rank);
-  Type element = c.element(0), i64 = c.b.getI64Type();
+  int64_t axis = wrap(c.getInt("axis", 0), rank), none = last ? -1 : shape[axis];
+  Type i64 = c.b.getI64Type();
   Ints kept = iota(rank);
   kept.erase(kept.begin() + axis);
-  Ints small = without(shape, {axis});
-  Scalar outer(c.b, c.loc, element);
-  Value best = filled(c, small, largest ? outer.lowest() : outer.highest());
-  Value index = filled(c, small, outer.of(i64).integer(0));
-  AffineMap in = dimsMap(c, rank, iota(rank)), out = dimsMap(c, rank, kept);
-  SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
-  iterators[axis] = utils::IteratorType::reduction;
-  auto op = linalg::GenericOp::create(
-      c.b, c.loc, TypeRange{best.getType(), index.getType()}, ValueRange{c.tensor(0)},
-      ValueRange{best, index}, {in, out, out}, iterators,
-      [&](OpBuilder &b, Location loc, ValueRange v) {
-        Scalar s(b, loc, element);
-        Value x = s.load(v[0]);
-        Compare kind = largest ? (last ? Compare::GreaterOrEqual : Compare::Greater)
-                               : (last ? Compare::LessOrEqual : Compare::Less);
-        Value better = s.compare(kind, x, v[1]);
-        Value here = arith::IndexCastOp::create(b, loc, i64,
-                                                linalg::IndexOp::create(b, loc, axis).getResult());
-        linalg::YieldOp::create(
-            b, loc, ValueRange{s.select(better, x, v[1]), s.select(better, here, v[2])});
+  Arg x = c.arg(0);
+  Value extreme = reduce(c, x, shape, {axis}, largest ? Reduction::Max : Reduction::Min);
+  Arg best = c.tensorArg(extreme, computeType(c.element(0)), kept);
+  Value index = reduce(
+      c, {x, best}, shape, {axis}, i64, [&](Scalar &s) { return s.of(i64).integer(none); },
+      [&](Scalar &s, ArrayRef<Value> v) {
+        Scalar integers = s.of(i64);
+        Value here =
+            arith::IndexCastOp::create(s.b, s.loc, i64, linalg::IndexOp::create(s.b, s.loc, axis));
+        Value behind =
+            s.of(c.element(0)).compare(largest ? Compare::Less : Compare::Greater, v[0], v[1]);
+        Value found = s.select(behind, integers.integer(none), here);
+        return last ? integers.max(v[2], found) : integers.min(v[2], found);
       });
-  return c.result(reshape(c, op.getResult(1), c.resultType().getShape()));
+  return c.result(reshape(c, index, c.resultType().getShape()));
 }
 
 ArrayRef<Lowering> reductionLowerings() {

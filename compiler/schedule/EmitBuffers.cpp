@@ -164,8 +164,8 @@ Value Emitter::packedConstant(const Tile &tile) {
   Value stored = onnx::DataOp::create(
       builder, data.getLoc(), RankedTensorType::get(shape, view.storage->elementType), value);
   SmallVector<int64_t> strides(shape.size(), 1);
-  for (size_t r = shape.size() - 1; r-- > 0;)
-    strides[r] = strides[r + 1] * shape[r + 1];
+  for (size_t r = shape.size(); r-- > 1;)
+    strides[r - 1] = strides[r] * shape[r];
   return npu::ConstantOp::create(
       builder, data.getLoc(),
       memrefType(shape, view.storage->elementType, strides, 0, npu::MemSpace::Dram), stored);
@@ -194,8 +194,8 @@ void Emitter::emitLoad(const Tile &tile, Value buffer) {
       shape.push_back(tile.sizes[r]);
       origin.push_back(getAffineConstantExpr(0, context));
     }
-    for (size_t r = shape.size() - 1; r-- > 0;)
-      strides[r] = strides[r + 1] * shape[r + 1];
+    for (size_t r = shape.size(); r-- > 1;)
+      strides[r - 1] = strides[r] * shape[r];
     Value target;
     {
       OpBuilder::InsertionGuard guard(builder);

@@ -85,17 +85,25 @@ void Emitter::emitHost(Operation *op) {
     outputs.push_back(storages.has(v)
                           ? viewMemref(storages.view(v))
                           : npu::AbsentOp::create(builder, loc, builder.getNoneType()).getResult());
-  auto types = [&](ValueRange values) {
+  // As stored, but with ONNX's signedness.
+  auto types = [&](ValueRange values, StringRef onnxTypes) {
+    auto given = node->getAttrOfType<ArrayAttr>(onnxTypes);
     SmallVector<Attribute> result;
-    for (Value v : values)
-      result.push_back(TypeAttr::get(v.getType()));
+    for (auto [i, v] : llvm::enumerate(values)) {
+      Type type = v.getType();
+      if (auto tensor = dyn_cast<RankedTensorType>(type); given && tensor) {
+        Type element = getElementTypeOrSelf(cast<TypeAttr>(given[i]).getValue());
+        type = isa<IntegerType>(element) ? tensor.clone(element) : type;
+      }
+      result.push_back(TypeAttr::get(type));
+    }
     return builder.getArrayAttr(result);
   };
   auto reason = node->getAttrOfType<StringAttr>("npu.host_reason");
-  npu::HostOp::create(builder, loc, node.getOpTypeAttr(), node.getDomainAttr(),
-                      node.getParametersAttr(), inputs, outputs,
-                      reason ? reason : builder.getStringAttr("no lowering"),
-                      types(node.getInputs()), types(node.getResults()));
+  npu::HostOp::create(
+      builder, loc, node.getOpTypeAttr(), node.getDomainAttr(), node.getParametersAttr(), inputs,
+      outputs, reason ? reason : builder.getStringAttr("no lowering"),
+      types(node.getInputs(), "npu.input_types"), types(node.getResults(), "npu.output_types"));
 }
 
 void Emitter::emitGroup(int g) {
@@ -126,7 +134,8 @@ LogicalResult Emitter::run() {
   for (Operation &op : body.without_terminator())
     if (!isa<onnx::ConstantOp, onnx::DataOp, onnx::NoneOp>(op)) {
       auto node = dyn_cast<onnx::NodeOp>(op);
-      bool constant = node && !(node->getNumResults() && storages.has(node->getResult(0)));
+      bool constant = node && llvm::none_of(node->getResults(),
+                                            [&](Value result) { return storages.has(result); });
       if (!constant)
         old.push_back(&op);
     }

@@ -357,7 +357,7 @@ FailureOr<std::vector<Group>> schedule::formGroups(func::FuncOp function, Storag
     if (taken.count(op) || storages.isView(op))
       continue;
     if (auto node = dyn_cast<onnx::NodeOp>(op)) {
-      if (node->getNumResults() && storages.has(node->getResult(0))) {
+      if (llvm::any_of(node->getResults(), [&](Value v) { return storages.has(v); })) {
         groups.emplace_back();
         groups.back().host = op;
       }

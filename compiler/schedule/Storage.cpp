@@ -2,6 +2,7 @@
 
 #include "compiler/schedule/Storage.h"
 
+#include "compiler/import/Attributes.h"
 #include "compiler/npu/NpuDialect.h"
 
 #include "mlir/IR/Builders.h"
@@ -226,7 +227,12 @@ LogicalResult StorageMap::placeOperations(func::FuncOp function) {
         auto type = cast<RankedTensorType>(use.get().getType());
         Storage *storage = create(Storage::Kind::Output, type, {});
         storage->port = use.getOperandNumber();
-        placeOrCopy(use, whole(storage));
+        // The control core writes whole tensors: the output itself.
+        if (auto host = use.get().getDefiningOp<onnx::NodeOp>();
+            host && !isConstantExpression(use.get()) && !destinations.count(use.get()))
+          destinations[use.get()] = whole(storage);
+        else
+          placeOrCopy(use, whole(storage));
       }
       continue;
     }
@@ -368,8 +374,12 @@ LogicalResult StorageMap::viewOperations(func::FuncOp function) {
           copyOperand(use);
       }
       for (Value result : op.getResults())
-        if (auto type = dyn_cast<RankedTensorType>(result.getType()))
-          views[result] = whole(create(Storage::Kind::Intermediate, type, {}));
+        if (auto type = dyn_cast<RankedTensorType>(result.getType())) {
+          auto placed = destinations.find(result);
+          views[result] = placed != destinations.end()
+                              ? placed->second
+                              : whole(create(Storage::Kind::Intermediate, type, {}));
+        }
       continue;
     }
     if (isa<onnx::ConstantOp, onnx::NoneOp>(op) ||

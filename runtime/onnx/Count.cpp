@@ -7,10 +7,7 @@
 
 using namespace npucc;
 
-namespace {
-
-/// How often a Loop or Scan runs its body, as far as that can be told; else 1.
-int64_t iterations(const Graph &graph, const Node &node) {
+int64_t npucc::iterations(const Graph &graph, const Node &node) {
   if (node.opType == "Loop") {
     const Tensor *count = node.inputs.empty() || node.inputs[0] == kNoValue
                               ? nullptr
@@ -30,8 +27,6 @@ int64_t iterations(const Graph &graph, const Node &node) {
   axis = axis < 0 ? axis + static_cast<int64_t>(shape.size()) : axis;
   return axis >= 0 && axis < static_cast<int64_t>(shape.size()) ? shape[axis] : 1;
 }
-
-} // namespace
 
 int64_t npucc::countMacs(const Graph &graph) {
   int64_t total = 0;

@@ -42,6 +42,8 @@ llvm::Error prepare(Model &model, const Bindings &bindings);
 /// nothing uses. Those that other nodes or the graph's outputs need stay.
 void removeEmpty(Graph &graph);
 
+/// How often a Loop or Scan runs its body, as far as that can be told; else 1.
+int64_t iterations(const Graph &graph, const Node &node);
 /// Sum of OpInfo::macs over the graph.
 int64_t countMacs(const Graph &graph);
 /// Elements of all initialisers that are float or quantised weights of the file.

@@ -371,7 +371,48 @@ llvm::Error dft(Upgrade &u) {
   return done();
 }
 
-llvm::Error oldScan(Upgrade &) { return makeError("Scan of version 8 is not supported"); }
+/// Version 8 had a batch in front of the sequence: a Scan over samples, each scanned as today.
+llvm::Error oldScan(Upgrade &u) {
+  Node &node = u.node;
+  std::shared_ptr<Graph> body = node.getGraph("body");
+  if (!body)
+    return makeError("attribute 'body' is missing");
+  if (node.inputs[0] != kNoValue)
+    return makeError("sequence lengths, which Scan of version 8 has, are not supported");
+  node.inputs.erase(node.inputs.begin());
+
+  auto sample = std::make_shared<Graph>();
+  sample->name = body->name;
+  auto addValue = [&] {
+    sample->values.emplace_back();
+    sample->values.back().name = node.name + "/" + std::to_string(sample->values.size());
+    return static_cast<ValueId>(sample->values.size() - 1);
+  };
+  Node inner;
+  inner.name = u.nameFor("sample");
+  inner.opType = "Scan";
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    sample->inputs.push_back(addValue());
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    sample->outputs.push_back(addValue());
+  inner.inputs = sample->inputs;
+  inner.outputs = sample->outputs;
+  auto scanned = std::make_shared<Graph>(*body);
+  for (auto &capture : scanned->captures) {
+    sample->captures.emplace_back(addValue(), capture.second);
+    capture.second = sample->captures.back().first;
+  }
+  inner.attributes["body"] = {std::move(scanned)};
+  inner.attributes["num_scan_inputs"] = {node.getInt("num_scan_inputs", 0)};
+  inner.attributes["scan_input_directions"] = {node.getInts("directions")};
+  sample->nodes.push_back(std::move(inner));
+
+  auto all = static_cast<int64_t>(node.inputs.size());
+  node.attributes.clear();
+  node.attributes["body"] = {std::move(sample)};
+  node.attributes["num_scan_inputs"] = {all};
+  return llvm::Error::success();
+}
 
 struct Entry {
   const char *opType;
@@ -443,7 +484,9 @@ llvm::Error npucc::upgradeNode(Node node, int64_t opset, NodeSink &sink) {
   for (const Entry &entry : kSteps) {
     if (opType != entry.opType || opset >= entry.before)
       continue;
-    if (node.inputs.empty() || node.inputs[0] == kNoValue || node.outputs.empty())
+    bool optionalFirst = opType == "Scan";
+    if (node.inputs.empty() || (node.inputs[0] == kNoValue && !optionalFirst) ||
+        node.outputs.empty())
       return makeError("its first input or its output is missing");
     if (llvm::Error error = entry.step(upgrade))
       return error;

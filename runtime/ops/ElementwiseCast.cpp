@@ -40,10 +40,11 @@ Expected<Tensors> identity(const Node &, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 1));
   return one(inputs[0]);
 }
-/// Inference-time dropout: the input, and a mask of ones.
+/// Inference-time dropout, and training's where nothing is dropped: the input, and a mask of ones.
 Expected<Tensors> dropout(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 1));
-  if (present(inputs, 2) && inputs[2].size() == 1 && inputs[2].asInt(0) != 0)
+  bool dropsNone = present(inputs, 1) && inputs[1].size() == 1 && inputs[1].asDouble(0) == 0;
+  if (present(inputs, 2) && inputs[2].size() == 1 && inputs[2].asInt(0) != 0 && !dropsNone)
     return fail("training_mode is not supported");
   Tensors result = one(inputs[0]);
   if (node.outputs.size() > 1) {

@@ -312,6 +312,7 @@ template <class A> void fields(A &ar, ProgramTensor &tensor) {
   io(ar, tensor.name);
   io(ar, tensor.type);
   io(ar, tensor.shape);
+  io(ar, tensor.isBound);
   io(ar, tensor.strides);
   io(ar, tensor.address);
   io(ar, tensor.bytes);

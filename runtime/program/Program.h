@@ -61,9 +61,9 @@ struct Semaphore {
 /// How a constant's bytes are made: a file's tensor, or an ONNX node applied to other
 /// recipes, evaluated by the reference kernels when (and only when) data is needed.
 struct Recipe {
-  Tensor data;              ///< defined: a leaf
-  Node node;                ///< else: evaluated; node.inputs index Program::recipes (-1 absent)
-  int32_t output = 0;       ///< which output of the node
+  Tensor data;        ///< defined: a leaf
+  Node node;          ///< else: evaluated; node.inputs index Program::recipes (-1 absent)
+  int32_t output = 0; ///< which output of the node
 };
 
 /// A whole tensor in DRAM.
@@ -72,10 +72,12 @@ struct ProgramTensor {
   Kind kind = Kind::Intermediate;
   std::string name;
   ElementType type = ElementType::Undefined; ///< as stored in DRAM
-  Shape shape;                     ///< logical (ONNX) shape
+  Shape shape;                               ///< logical (ONNX) shape
+  /// The shape depends on data: `shape` is the room for it, and host commands alone use it.
+  bool isBound = false;
   llvm::SmallVector<int64_t, 6> strides; ///< bytes per logical dimension, in DRAM
-  int64_t address = 0, bytes = 0;  ///< in DRAM; tensors may alias (in-place, views)
-  int32_t recipe = -1;             ///< Constant: Program::recipes
+  int64_t address = 0, bytes = 0;        ///< in DRAM; tensors may alias (in-place, views)
+  int32_t recipe = -1;                   ///< Constant: Program::recipes
   /// Input/Output: the element type on the outside (npy) when it differs from `type`;
   /// conversion happens when the tensor is bound, outside the clock.
   ElementType externalType = ElementType::Undefined;
@@ -91,7 +93,7 @@ struct Layer {
 };
 
 struct Program {
-  static constexpr uint32_t kVersion = 1;
+  static constexpr uint32_t kVersion = 2;
 
   std::string modelName, modelSha256, machineName;
   std::string machineYaml; ///< the machine file the program was compiled for, as text

@@ -74,7 +74,8 @@ Tensor pick(const Tensor &tensor, int64_t axis, int64_t index) {
   return result;
 }
 
-Expected<Tensors> runIf(const Node &node, ArrayRef<Tensor> inputs, const Capture &capture) {
+Expected<Tensors> runIf(const Node &node, ArrayRef<Tensor> inputs, const Capture &capture,
+                        const BodyObserver &bodies) {
   if (inputs.empty())
     return makeError("the condition is missing");
   auto taken = truth(inputs[0], "the condition");
@@ -83,13 +84,14 @@ Expected<Tensors> runIf(const Node &node, ArrayRef<Tensor> inputs, const Capture
   auto body = bodyOf(node, *taken ? "then_branch" : "else_branch");
   if (!body)
     return body.takeError();
-  auto results = evaluateGraph(**body, {}, capture, nullptr);
+  auto results = evaluateGraph(**body, {}, capture, nullptr, bodies, /*isBody=*/true);
   if (!results)
     return results.takeError();
   return Tensors(results->begin(), results->end());
 }
 
-Expected<Tensors> runLoop(const Node &node, ArrayRef<Tensor> inputs, const Capture &capture) {
+Expected<Tensors> runLoop(const Node &node, ArrayRef<Tensor> inputs, const Capture &capture,
+                          const BodyObserver &bodies) {
   auto body = bodyOf(node, "body");
   if (!body)
     return body.takeError();
@@ -117,7 +119,7 @@ Expected<Tensors> runLoop(const Node &node, ArrayRef<Tensor> inputs, const Captu
         Tensor::of<int64_t>(ElementType::Int64, {}, {i}),
         Tensor::of<uint8_t>(ElementType::Bool, {}, {static_cast<uint8_t>(running)})};
     arguments.insert(arguments.end(), state.begin(), state.end());
-    auto results = evaluateGraph(graph, arguments, capture, nullptr);
+    auto results = evaluateGraph(graph, arguments, capture, nullptr, bodies, /*isBody=*/true);
     if (!results)
       return results.takeError();
     auto next = truth((*results)[0], "the body's condition");
@@ -139,7 +141,8 @@ Expected<Tensors> runLoop(const Node &node, ArrayRef<Tensor> inputs, const Captu
   return outputs;
 }
 
-Expected<Tensors> runScan(const Node &node, ArrayRef<Tensor> inputs, const Capture &capture) {
+Expected<Tensors> runScan(const Node &node, ArrayRef<Tensor> inputs, const Capture &capture,
+                          const BodyObserver &bodies) {
   auto body = bodyOf(node, "body");
   if (!body)
     return body.takeError();
@@ -175,7 +178,7 @@ Expected<Tensors> runScan(const Node &node, ArrayRef<Tensor> inputs, const Captu
     std::vector<Tensor> arguments = state;
     for (size_t k = 0; k < axes.size(); ++k)
       arguments.push_back(pick(inputs[states + k], axes[k], at(backIn, k) ? length - 1 - i : i));
-    auto results = evaluateGraph(graph, arguments, capture, nullptr);
+    auto results = evaluateGraph(graph, arguments, capture, nullptr, bodies, /*isBody=*/true);
     if (!results)
       return results.takeError();
     state.assign(results->begin(), results->begin() + states);
@@ -197,10 +200,10 @@ Expected<Tensors> runScan(const Node &node, ArrayRef<Tensor> inputs, const Captu
 } // namespace
 
 Expected<Tensors> npucc::evaluateControl(const Node &node, ArrayRef<Tensor> inputs,
-                                         const Capture &capture) {
+                                         const Capture &capture, const BodyObserver &bodies) {
   if (node.opType == "If")
-    return runIf(node, inputs, capture);
+    return runIf(node, inputs, capture, bodies);
   if (node.opType == "Loop")
-    return runLoop(node, inputs, capture);
-  return runScan(node, inputs, capture);
+    return runLoop(node, inputs, capture, bodies);
+  return runScan(node, inputs, capture, bodies);
 }

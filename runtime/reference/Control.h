@@ -14,14 +14,13 @@ namespace npucc {
 /// The tensor of a value of the enclosing graph.
 using Capture = llvm::function_ref<llvm::Expected<Tensor>(ValueId)>;
 
-bool isControl(const Node &node);
-
 /// Runs If, Loop or Scan.
 llvm::Expected<Tensors> evaluateControl(const Node &node, llvm::ArrayRef<Tensor> inputs,
-                                        const Capture &capture);
+                                        const Capture &capture, const BodyObserver &bodies);
 
-/// Runs a graph whose captured values `capture` knows.
+/// Runs the main graph, or a body, whose captured values `capture` knows.
 llvm::Expected<std::vector<Tensor>> evaluateGraph(const Graph &graph, llvm::ArrayRef<Tensor> inputs,
-                                                  const Capture &capture, const Observer &observer);
+                                                  const Capture &capture, const Observer &observer,
+                                                  const BodyObserver &bodies, bool isBody);
 
 } // namespace npucc

@@ -50,15 +50,17 @@ Expected<Tensors> npucc::evaluateNode(const Node &node, ArrayRef<Tensor> inputs)
     return makeError("its graphs use {0} values from outside, which are not given",
                      captured.size());
   ArrayRef<Tensor> values = inputs.take_back(captured.size());
-  return evaluateControl(node, inputs.drop_back(captured.size()),
-                         [&](ValueId id) -> Expected<Tensor> {
-                           return values[llvm::find(captured, id) - captured.begin()];
-                         });
+  return evaluateControl(
+      node, inputs.drop_back(captured.size()),
+      [&](ValueId id) -> Expected<Tensor> {
+        return values[llvm::find(captured, id) - captured.begin()];
+      },
+      nullptr);
 }
 
 Expected<std::vector<Tensor>> npucc::evaluateGraph(const Graph &graph, ArrayRef<Tensor> inputs,
-                                                   const Capture &capture,
-                                                   const Observer &observer) {
+                                                   const Capture &capture, const Observer &observer,
+                                                   const BodyObserver &bodies, bool isBody) {
   if (inputs.size() != graph.inputs.size())
     return makeError("graph {0} takes {1} inputs, not {2}", quoted(graph.name), graph.inputs.size(),
                      inputs.size());
@@ -105,8 +107,9 @@ Expected<std::vector<Tensor>> npucc::evaluateGraph(const Graph &graph, ArrayRef<
         return makeError("{0}its input {1} has no value", prefix(node),
                          quoted(graph.values[node.inputs[i]].name));
     auto results = isControl(node)
-                       ? evaluateControl(node, operands,
-                                         [&](ValueId id) -> Expected<Tensor> { return values[id]; })
+                       ? evaluateControl(
+                             node, operands,
+                             [&](ValueId id) -> Expected<Tensor> { return values[id]; }, bodies)
                        : runKernel(node, operands);
     if (!results)
       return prefixed(results.takeError(), prefix(node));
@@ -119,6 +122,8 @@ Expected<std::vector<Tensor>> npucc::evaluateGraph(const Graph &graph, ArrayRef<
       if (observer)
         observer(node.outputs[i], (*results)[i]);
     }
+    if (isBody && bodies)
+      bodies(node, operands, *results);
     // Let go of what was used for the last time.
     auto release = [&](ValueId id) {
       if (id != kNoValue && lastUse[id] == n)
@@ -145,9 +150,10 @@ Expected<std::vector<Tensor>> npucc::evaluateGraph(const Graph &graph, ArrayRef<
 }
 
 Expected<std::vector<Tensor>> npucc::evaluate(const Graph &graph, ArrayRef<Tensor> inputs,
-                                              const Observer &observer) {
+                                              const Observer &observer,
+                                              const BodyObserver &bodies) {
   return evaluateGraph(
       graph, inputs,
       [](ValueId) -> Expected<Tensor> { return makeError("a main graph has no outer values"); },
-      observer);
+      observer, bodies, /*isBody=*/false);
 }

@@ -91,6 +91,13 @@ DmaCost gatherCost(const GatherCommand &command, llvm::ArrayRef<int64_t> indexEx
 /// without contention: bursts, row misses, refresh. The scheduler's view of the DRAM model.
 double dramCycles(int64_t runs, int64_t runBytes, const Machine &machine);
 
+/// Attribute of an If, Loop or Scan: the scalar operations in its bodies, all iterations.
+constexpr llvm::StringLiteral kBodyOpsAttr = "npucc.body_ops";
+
+/// Scalar operations of a host operator, without those of its bodies. Absent operands have no type.
+double hostOps(const Node &node, llvm::ArrayRef<Value> inputs, llvm::ArrayRef<Value> outputs);
+double hostOps(const Node &node, llvm::ArrayRef<Tensor> inputs, llvm::ArrayRef<Tensor> outputs);
+
 /// Scalar operations and bytes of a host operator, and its time on the control core:
 /// DMA out + interrupt + max(ops / rate, bytes / bandwidth) + DMA in.
 CommandCost hostCost(const Node &node, llvm::ArrayRef<const ProgramTensor *> inputs,

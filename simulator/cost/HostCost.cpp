@@ -5,7 +5,8 @@
 //
 // Scalar operations: two per multiply-accumulate where the registry counts those, otherwise
 // an operator's factor times the larger of its inputs and outputs. The factors count the
-// arithmetic, address and compare instructions of a plain scalar loop.
+// arithmetic, address and compare instructions of a plain scalar loop. If, Loop and Scan come
+// with the operations of their bodies.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,7 +33,6 @@ double opsPerElement(llvm::StringRef opType) {
       .Cases({"Resize", "Upsample", "RoiAlign", "MaxRoiPool"}, 16)
       .Cases({"GridSample", "AffineGrid", "ImageDecoder"}, 32)
       .Cases({"NonMaxSuppression", "Unique", "StringNormalizer"}, 64)
-      .Cases({"Loop", "Scan", "If", "SequenceMap"}, 16)
       .Cases({"RandomNormal", "RandomNormalLike", "Multinomial"}, 20)
       .Cases({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}, 4)
       .Cases({"Div", "Mod", "Round", "Floor", "Ceil", "Cast", "CastLike"}, 2)
@@ -44,9 +44,9 @@ bool sorts(llvm::StringRef opType) {
   return opType == "TopK" || opType == "NonMaxSuppression" || opType == "Unique";
 }
 
-double elements(const ProgramTensor *tensor) {
+double elements(llvm::ArrayRef<int64_t> shape) {
   double count = 1;
-  for (int64_t size : tensor->shape)
+  for (int64_t size : shape)
     count *= static_cast<double>(size);
   return count;
 }
@@ -55,54 +55,72 @@ double totalBytes(llvm::ArrayRef<const ProgramTensor *> tensors) {
   double bytes = 0;
   for (const ProgramTensor *tensor : tensors)
     if (tensor)
-      bytes += std::max(1.0, elements(tensor) * bitWidth(tensor->type) / 8);
+      bytes += std::max(1.0, elements(tensor->shape) * bitWidth(tensor->type) / 8);
   return bytes;
 }
 
-double registryMacs(const Node &node, llvm::ArrayRef<const ProgramTensor *> inputs,
-                    llvm::ArrayRef<const ProgramTensor *> outputs) {
-  const OpInfo *info = findOp(node.domain, node.opType);
-  if (!info || !info->macs)
-    return 0;
-  std::vector<Value> storage(inputs.size() + outputs.size());
-  std::vector<const Value *> in, out;
-  size_t next = 0;
-  auto convert = [&](llvm::ArrayRef<const ProgramTensor *> tensors,
-                     std::vector<const Value *> &values) {
-    for (const ProgramTensor *tensor : tensors) {
-      if (!tensor) {
-        values.push_back(nullptr);
-        continue;
-      }
-      Value &value = storage[next++];
-      value.name = tensor->name;
-      value.type = tensor->type;
-      value.dims.emplace();
-      for (int64_t size : tensor->shape)
-        value.dims->push_back(Dim{size, ""});
-      values.push_back(&value);
-    }
-  };
-  convert(inputs, in);
-  convert(outputs, out);
-  return static_cast<double>(info->macs(node, in, out));
+Value described(ElementType type, llvm::ArrayRef<int64_t> shape) {
+  Value value;
+  value.type = type;
+  value.dims.emplace();
+  for (int64_t size : shape)
+    value.dims->push_back(Dim{size, ""});
+  return value;
+}
+
+std::vector<Value> described(llvm::ArrayRef<const ProgramTensor *> tensors) {
+  std::vector<Value> values;
+  for (const ProgramTensor *tensor : tensors)
+    values.push_back(tensor ? described(tensor->type, tensor->shape) : Value());
+  return values;
+}
+
+std::vector<Value> described(llvm::ArrayRef<Tensor> tensors) {
+  std::vector<Value> values;
+  for (const Tensor &tensor : tensors)
+    values.push_back(tensor.defined() ? described(tensor.type(), tensor.shape()) : Value());
+  return values;
+}
+
+/// An absent operand has no type.
+std::vector<const Value *> pointers(llvm::ArrayRef<Value> values) {
+  std::vector<const Value *> result;
+  for (const Value &value : values)
+    result.push_back(value.type == ElementType::Undefined ? nullptr : &value);
+  return result;
+}
+
+double elements(llvm::ArrayRef<Value> values) {
+  double sum = 0;
+  for (const Value &value : values)
+    sum += value.isStatic() && value.type != ElementType::Undefined ? elements(value.shape()) : 0;
+  return sum;
 }
 
 } // namespace
 
-CommandCost hostCost(const Node &node, llvm::ArrayRef<const ProgramTensor *> inputs,
-                     llvm::ArrayRef<const ProgramTensor *> outputs, const Machine &machine) {
-  double inBytes = totalBytes(inputs), outBytes = totalBytes(outputs);
-  double inElements = 0, outElements = 0;
-  for (const ProgramTensor *tensor : inputs)
-    inElements += tensor ? elements(tensor) : 0;
-  for (const ProgramTensor *tensor : outputs)
-    outElements += tensor ? elements(tensor) : 0;
-  double work = std::max({inElements, outElements, 1.0});
+double hostOps(const Node &node, llvm::ArrayRef<Value> inputs, llvm::ArrayRef<Value> outputs) {
+  double work = std::max({elements(inputs), elements(outputs), 1.0});
   double ops = work * opsPerElement(node.opType);
   if (sorts(node.opType))
     ops += 2 * work * std::log2(work + 1);
-  ops = std::max(ops, 2 * registryMacs(node, inputs, outputs));
+  const OpInfo *info = findOp(node.domain, node.opType);
+  auto known = [](const Value &v) { return v.type == ElementType::Undefined || v.isStatic(); };
+  if (info && info->macs && llvm::all_of(inputs, known) && llvm::all_of(outputs, known))
+    ops = std::max(ops,
+                   2 * static_cast<double>(info->macs(node, pointers(inputs), pointers(outputs))));
+  return ops;
+}
+
+double hostOps(const Node &node, llvm::ArrayRef<Tensor> inputs, llvm::ArrayRef<Tensor> outputs) {
+  return hostOps(node, described(inputs), described(outputs));
+}
+
+CommandCost hostCost(const Node &node, llvm::ArrayRef<const ProgramTensor *> inputs,
+                     llvm::ArrayRef<const ProgramTensor *> outputs, const Machine &machine) {
+  double inBytes = totalBytes(inputs), outBytes = totalBytes(outputs);
+  double ops = hostOps(node, described(inputs), described(outputs)) +
+               static_cast<double>(node.getInt(kBodyOpsAttr, 0));
 
   const Control &control = machine.control;
   // Core cycles per control-core cycle.

@@ -54,8 +54,12 @@ struct FunctionalMemory::Impl {
   Buffer spaces[3];
   MemoryView view;
   bool allocated = false;
+  std::vector<Shape> shapes; ///< of tensors with a bound, by index: what they have now
 
-  explicit Impl(const Program &program) : program(program) {}
+  explicit Impl(const Program &program) : program(program), shapes(program.tensors.size()) {}
+  /// The place of a tensor at its present shape, dense.
+  ProgramTensor placeOf(size_t tensor) const;
+  std::string write(size_t tensor, const Tensor &value);
   BoundOperand bound(const Operand &operand, const StreamState &state) const {
     return bind(operand, program, state, view);
   }
@@ -79,12 +83,38 @@ FunctionalMemory::FunctionalMemory(const Program &program, int64_t spmBytes, int
 
 FunctionalMemory::~FunctionalMemory() = default;
 
+ProgramTensor FunctionalMemory::Impl::placeOf(size_t tensor) const {
+  ProgramTensor place = program.tensors[tensor];
+  if (!place.isBound)
+    return place;
+  place.shape = shapes[tensor];
+  place.strides.assign(place.shape.size(), elementBytes(place.type));
+  for (size_t d = place.shape.size(); d-- > 1;)
+    place.strides[d - 1] = place.strides[d] * place.shape[d];
+  return place;
+}
+
+std::string FunctionalMemory::Impl::write(size_t tensor, const Tensor &value) {
+  const ProgramTensor &place = program.tensors[tensor];
+  int64_t room = *checkedElementCount(place.shape);
+  if (value.type() == ElementType::String ||
+      (place.isBound ? value.size() > room : value.size() != room))
+    return quoted(place.name) + " comes out with " + std::to_string(value.size()) +
+           " elements, which " + (place.isBound ? "is more than there is room for, " : "is not ") +
+           std::to_string(room);
+  if (place.isBound)
+    shapes[tensor] = Shape(value.shape().begin(), value.shape().end());
+  if (value.size() > 0)
+    writeTensor(placeOf(tensor), value, view.base[0]);
+  return {};
+}
+
 llvm::Error FunctionalMemory::load(const std::map<std::string, Tensor> &inputs) {
   if (!impl->allocated)
     return failure("the simulated memories (" + llvm::Twine(impl->program.dramBytes) +
                    " bytes of DRAM) do not fit in this computer's memory; use timing mode");
   std::vector<Tensor> cache;
-  for (const ProgramTensor &place : impl->program.tensors) {
+  for (auto [index, place] : llvm::enumerate(impl->program.tensors)) {
     Tensor tensor;
     if (place.kind == ProgramTensor::Kind::Input) {
       auto it = inputs.find(place.name);
@@ -96,31 +126,28 @@ llvm::Error FunctionalMemory::load(const std::map<std::string, Tensor> &inputs) 
       if (tensor.type() != wanted && tensor.type() != place.type)
         return failure("input " + quoted(place.name) + " is " + llvm::Twine(name(tensor.type())) +
                        ", the program wants " + llvm::Twine(name(wanted)));
-      if (tensor.shape() != llvm::ArrayRef<int64_t>(place.shape))
+      if (!place.isBound && tensor.shape() != llvm::ArrayRef<int64_t>(place.shape))
         return failure("input " + quoted(place.name) + " has another shape than the program wants");
     } else if (place.kind == ProgramTensor::Kind::Constant) {
       llvm::Expected<Tensor> made = materialize(impl->program, place.recipe, cache);
       if (!made)
         return made.takeError();
       tensor = *made;
-      if (tensor.type() == ElementType::String ||
-          tensor.size() != *checkedElementCount(place.shape))
-        return failure("constant " + quoted(place.name) + " comes out with " +
-                       llvm::Twine(tensor.size()) + " elements, which is not its size");
     } else {
       continue;
     }
-    writeTensor(place, tensor, impl->view.base[0]);
+    if (std::string why = impl->write(index, tensor); !why.empty())
+      return failure(why);
   }
   return llvm::Error::success();
 }
 
 llvm::Expected<std::map<std::string, Tensor>> FunctionalMemory::outputs() const {
   std::map<std::string, Tensor> result;
-  for (const ProgramTensor &place : impl->program.tensors) {
+  for (auto [index, place] : llvm::enumerate(impl->program.tensors)) {
     if (place.kind != ProgramTensor::Kind::Output)
       continue;
-    Tensor tensor = readTensor(place, impl->view.base[0]);
+    Tensor tensor = readTensor(impl->placeOf(index), impl->view.base[0]);
     if (place.externalType != ElementType::Undefined && place.externalType != place.type)
       tensor = castTensor(tensor, place.externalType);
     result[place.name] = tensor;
@@ -282,21 +309,17 @@ std::string FunctionalMemory::Impl::host(const HostCommand &command) {
   const Node &node = program.hostNodes[command.node];
   std::vector<Tensor> inputs;
   for (int32_t t : command.inputs)
-    inputs.push_back(t < 0 ? Tensor() : readTensor(program.tensors[t], view.base[0]));
+    inputs.push_back(t < 0 ? Tensor() : readTensor(placeOf(t), view.base[0]));
   llvm::Expected<Tensors> made = evaluateNode(node, inputs);
   if (!made)
     return llvm::toString(made.takeError());
   for (size_t o = 0; o < command.outputs.size(); ++o) {
     if (command.outputs[o] < 0)
       continue;
-    const ProgramTensor &place = program.tensors[command.outputs[o]];
     if (o >= made->size() || !(*made)[o].defined())
       return "the operator did not make output " + std::to_string(o);
-    if ((*made)[o].type() == ElementType::String ||
-        (*made)[o].size() != *checkedElementCount(place.shape))
-      return "output " + quoted(place.name) + " came out with " +
-             std::to_string((*made)[o].size()) + " elements, which is not its size";
-    writeTensor(place, (*made)[o], view.base[0]);
+    if (std::string why = write(command.outputs[o], (*made)[o]); !why.empty())
+      return why;
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include "models/machine/Machine.h"
 #include "runtime/onnx/Loader.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 
@@ -39,7 +40,12 @@ NpuccRun::NpuccRun(const std::string &model, const std::vector<std::string> &opt
 }
 
 Tensor NpuccRun::output(const std::string &name) const {
-  return check(readNpy(folder.file(name + ".npy")));
+  // As npucc names the files.
+  std::string file = name;
+  for (char &c : file)
+    if (!llvm::isAlnum(c) && !llvm::StringRef("._-").contains(c))
+      c = '_';
+  return check(readNpy(folder.file(file + ".npy")));
 }
 
 const llvm::json::Value *NpuccRun::find(llvm::StringRef path) const {

@@ -34,6 +34,12 @@ write("unknown", [node("Mystery", ["x"], ["a"], name="first"),
 write("data_dependent", [node("NonZero", ["x"], ["i"], name="nonzero1"),
                          node("Transpose", ["i"], ["y"], name="transpose1")],
       [("x", F, [2, 3])], [("y", I, ["n", 2])])
+write("unbounded", [node("Cast", ["x"], ["n"], name="cast1", to=I),
+                    node("Range", ["zero", "n", "one"], ["r"], name="range1"),
+                    node("Cast", ["r"], ["f"], name="cast2", to=F),
+                    node("Cos", ["f"], ["y"], name="cos1")],
+      [("x", F, [])], [("y", F, ["n"])],
+      [("zero", np.array(0, dtype=np.int64)), ("one", np.array(1, dtype=np.int64))])
 write("kinds", [node("Clip", ["x", "", "high"], ["a"], name="clip1"),
                 node("Conv", ["a", "w"], ["b"], name="conv1", pads=[1, 1, 1, 1], auto_pad="NOTSET"),
                 node("LeakyRelu", ["b"], ["c"], name="leaky1", alpha=0.25),
@@ -79,4 +85,6 @@ with open(os.path.join(FOLDER, "relu.onnx"), "rb") as whole:
     data = whole.read()
 with open(os.path.join(FOLDER, "truncated.onnx"), "wb") as part:
     part.write(data[:len(data) // 2])
+np.save(os.path.join(FOLDER, "one_of_six.npy"), np.float32([[0, 0, 0], [0, 5, 0]]))
+np.save(os.path.join(FOLDER, "seven.npy"), np.float32(7))
 np.save(os.path.join(FOLDER, "x34.npy"), np.zeros((3, 4), dtype=np.float32))
