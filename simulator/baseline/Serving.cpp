@@ -66,8 +66,9 @@ struct Cohort {
 
 class Server {
 public:
-  Server(const Gpu &gpu, const Decoder &decoder, const ServingLoad &load, StringRef precision)
-      : gpu(gpu), decoder(decoder), load(load), precision(precision),
+  Server(const Gpu &gpu, const Decoder &decoder, const ServingLoad &load, StringRef precision,
+         double clockRatio)
+      : gpu(gpu), decoder(decoder), load(load), precision(precision), clockRatio(clockRatio),
         kvBytes(decoder.kvElementsPerPosition * bytesOf(precision)) {}
 
   Expected<ServingRun> run() {
@@ -83,7 +84,6 @@ public:
     result.tokenBudget = int64_t(std::clamp(tokens, kFewestTokens, kMostTokens));
 
     int64_t waiting = load.requests, inFlight = 0, iterations = 0;
-    double seconds = 0;
     int64_t prompt = 0; // tokens of the first waiting request that are done
     while (!cohorts.empty() || waiting > 0) {
       double attended = 0, prefillMacs = 0;
@@ -107,7 +107,7 @@ public:
         ++admitted;
         --waiting;
       }
-      seconds += iteration(decoding, prefill, admitted, attended, prefillMacs);
+      iteration(decoding, prefill, admitted, attended, prefillMacs);
       ++iterations;
       for (Cohort &cohort : cohorts)
         ++cohort.made;
@@ -120,8 +120,10 @@ public:
         inFlight += admitted;
       }
     }
-    result.outputTokensPerSecond = double(load.requests) * double(load.outputTokens) / seconds;
-    result.iterationS = seconds / double(iterations);
+    result.outputTokensPerSecond = double(load.requests) * double(load.outputTokens) / work.seconds;
+    result.iterationS = work.seconds / double(iterations);
+    result.clockRatio = clockRatio;
+    result.boardPowerW = boardEnergyJ(gpu, work, precision, clockRatio) / work.seconds;
     return result;
   }
 
@@ -130,20 +132,28 @@ private:
   const Decoder &decoder;
   const ServingLoad &load;
   StringRef precision;
-  double kvBytes;
+  double clockRatio, kvBytes;
   std::deque<Cohort> cohorts;
-  std::map<int64_t, double> linearS, headS;
+  KernelCost work; ///< of all iterations
+  std::map<int64_t, KernelCost> linearCost, headCost;
 
-  double iteration(int64_t decoding, int64_t prefill, int64_t finished, double attended,
-                   double prefillMacs) {
-    double dram = gpu.dramBytesPerSecond * gpu.dramSustained;
-    double decode = attended * kvBytes / dram;
-    const Gpu::Rate &fp16 = gpu.rates.find("fp16")->second;
-    double prompts = 2 * prefillMacs / (fp16.opsPerSecond * kAttentionSustained);
-    double starts = decoder.attentionLayers * (gpu.kernelOverheadS + 2 * gpu.dramLatencyS);
+  void iteration(int64_t decoding, int64_t prefill, int64_t finished, double attended,
+                 double prefillMacs) {
     int64_t next = decoding + finished;
-    double kernels = linear(decoding + prefill) + head(next) + decode + prompts + starts;
-    return std::max(kernels, kHostPerIterationS + double(next) * kHostPerRequestS);
+    KernelCost cost = linear(decoding + prefill);
+    cost += head(next);
+    // Attention: caches stream, prompts compute.
+    const Gpu::Rate &fp16 = gpu.rates.find("fp16")->second;
+    KernelCost attention;
+    attention.dramBytes = attention.l2Bytes = attended * kvBytes;
+    attention.tensorOps = 2 * prefillMacs;
+    attention.seconds =
+        attention.dramBytes / (gpu.dramBytesPerSecond * gpu.dramSustained) +
+        attention.tensorOps / (fp16.opsPerSecond * kAttentionSustained * clockRatio) +
+        decoder.attentionLayers * (gpu.kernelOverheadS + 2 * gpu.dramLatencyS);
+    cost += attention;
+    cost.seconds = std::max(cost.seconds, kHostPerIterationS + double(next) * kHostPerRequestS);
+    work += cost;
   }
 
   /// Engines are built for some sizes and pad to them: steps of an eighth of a power of two.
@@ -154,29 +164,32 @@ private:
     return (tokens + step - 1) / step * step;
   }
 
-  double linear(int64_t tokens) {
+  KernelCost linear(int64_t tokens) {
     if (tokens == 0)
-      return 0;
+      return {};
     tokens = padded(tokens);
-    auto [it, inserted] = linearS.try_emplace(tokens, 0);
+    auto [it, inserted] = linearCost.try_emplace(tokens);
     if (inserted)
-      for (const Decoder::Repeated &entry : decoder.perToken)
-        it->second += entry.count * seconds(entry.kernel, tokens);
+      for (const Decoder::Repeated &entry : decoder.perToken) {
+        KernelCost one = costOf(entry.kernel, tokens);
+        for (int64_t i = 0; i < entry.count; ++i)
+          it->second += one;
+      }
     return it->second;
   }
 
-  double head(int64_t tokens) {
+  KernelCost head(int64_t tokens) {
     if (tokens == 0)
-      return 0;
+      return {};
     tokens = padded(tokens);
-    auto [it, inserted] = headS.try_emplace(tokens, 0);
+    auto [it, inserted] = headCost.try_emplace(tokens);
     if (inserted)
-      it->second = seconds(decoder.head, tokens);
+      it->second = costOf(decoder.head, tokens);
     return it->second;
   }
 
-  double seconds(const GpuKernel &kernel, int64_t tokens) const {
-    return kernelCost(gpu, kernel, double(tokens), precision, 1, Launch::Engine).seconds;
+  KernelCost costOf(const GpuKernel &kernel, int64_t tokens) const {
+    return kernelCost(gpu, kernel, double(tokens), precision, clockRatio, Launch::Engine);
   }
 };
 
@@ -241,7 +254,22 @@ Expected<Decoder> makeDecoder(const Graph &graph, int64_t past, const Graph &lon
 
 Expected<ServingRun> serve(const Gpu &gpu, const Decoder &decoder, const ServingLoad &load,
                            StringRef precision) {
-  return Server(gpu, decoder, load, precision).run();
+  // The clock falls until the board keeps to its power limit on average.
+  auto at = [&](double clockRatio) {
+    return Server(gpu, decoder, load, precision, clockRatio).run();
+  };
+  Expected<ServingRun> run = at(1);
+  if (!run || run->boardPowerW < gpu.tdpW)
+    return run;
+  double low = 0.25, high = 1;
+  for (int step = 0; step < 7; ++step) {
+    double middle = (low + high) / 2;
+    run = at(middle);
+    if (!run)
+      return run;
+    (run->boardPowerW < gpu.tdpW ? low : high) = middle;
+  }
+  return at(low);
 }
 
 } // namespace npucc

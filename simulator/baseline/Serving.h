@@ -16,7 +16,7 @@ struct Decoder {
   /// Kernels whose work goes with the number of tokens, equal ones once.
   struct Repeated {
     GpuKernel kernel;
-    double count = 1;
+    int64_t count = 1;
   };
   std::vector<Repeated> perToken;
   GpuKernel head; ///< the product with the vocabulary: only where a next token is wanted
@@ -38,6 +38,7 @@ struct ServingRun {
   int64_t concurrent = 0;  ///< requests in flight at most
   int64_t tokenBudget = 0; ///< of an iteration
   double iterationS = 0;   ///< mean
+  double clockRatio = 1, boardPowerW = 0;
 };
 
 /// All requests arrive at once. Needs room for one request.

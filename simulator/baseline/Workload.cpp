@@ -285,7 +285,9 @@ private:
         return latest;
       return newKernel(node);
     case Role::Contraction:
-      if (before.batched && before.softmax && node.opType == "MatMul")
+      // Scores times values; not the projection with weights that follows.
+      if (before.batched && before.softmax && node.opType == "MatMul" && valid(node.inputs[1]) &&
+          !isConstant[static_cast<size_t>(node.inputs[1])])
         return latest;
       return newKernel(node);
     default:

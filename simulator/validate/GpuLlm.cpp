@@ -45,8 +45,9 @@ Expected<Figure> gpuLlm(Fields &fields, Networks &networks) {
     return run.takeError();
   Figure figure;
   figure.value = run->outputTokensPerSecond;
+  auto whole = [](double value) { return std::to_string(int(std::round(value))); };
   figure.note = std::to_string(run->concurrent) + " requests in flight, iterations of " +
-                std::to_string(int(std::round(run->iterationS * 1e3))) + " ms";
+                whole(run->iterationS * 1e3) + " ms, " + whole(run->boardPowerW) + " W";
   return figure;
 }
 

@@ -80,6 +80,22 @@ Throughput offlineThroughput(const Gpu &gpu, ArrayRef<WeightedWorkload> workload
   return result;
 }
 
+namespace {
+
+/// Samples a second at the peak rate.
+double peakThroughput(const Gpu &gpu, ArrayRef<WeightedWorkload> workloads,
+                      const std::string &precision) {
+  double ops = 0;
+  for (const WeightedWorkload &entry : workloads)
+    for (const GpuKernel &kernel : entry.workload.kernels)
+      for (const Contraction &c : kernel.contractions)
+        ops += entry.share * 2 * c.macs();
+  double dlas = precision == "int8" ? double(gpu.dla.count) * gpu.dla.opsPerSecond : 0;
+  return (gpu.rates.find(precision)->second.opsPerSecond + dlas) / ops;
+}
+
+} // namespace
+
 Expected<Figure> gpuNetwork(Fields &fields, Networks &networks) {
   static const StringRef kScenarios[] = {"offline", "single_stream"};
   NetworkFields network;
@@ -99,6 +115,7 @@ Expected<Figure> gpuNetwork(Fields &fields, Networks &networks) {
   if (scenario == 0) {
     Throughput run = offlineThroughput(*gpu, *list, network.precision, 1);
     figure.value = run.samplesPerSecond * double(network.count);
+    figure.highest = peakThroughput(*gpu, *list, network.precision) * double(network.count);
     figure.note = "batch " + std::to_string(run.batch) + ", " +
                   std::to_string(int(std::round(run.boardPowerW))) + " W a board";
   } else {

@@ -21,7 +21,9 @@ namespace npucc {
 /// What our models say, in the group's unit.
 struct Figure {
   double value = 0;
-  std::string note; ///< what a reader should know: the batch that was chosen, say
+  std::string note;   ///< what a reader should know: the batch that was chosen, say
+  double highest = 0; ///< what the hardware's peak allows; a published figure above it means that
+                      ///< the target's fields misread the measurement. 0: unknown
 };
 
 /// A target's fields while a kind reads them.

@@ -2,6 +2,8 @@
 
 #include "simulator/validate/Validate.h"
 
+#include "simulator/report/Format.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 #include <cmath>
@@ -49,6 +51,11 @@ Expected<GroupResult> evaluate(TargetGroup group, Networks &networks) {
     if (!figure)
       return createStringError(result.group.name + "/" + target.id + ": " +
                                toString(figure.takeError()));
+    if (figure->highest > 0 && target.published > figure->highest)
+      return createStringError(result.group.name + "/" + target.id + ": " +
+                               significant(target.published) + " " + result.group.unit +
+                               " is more than the peak allows (" + significant(figure->highest) +
+                               "): the fields do not describe what was measured");
     result.results.push_back({&target, figure->value, figure->note});
   }
   return result;
