@@ -120,7 +120,4 @@ struct NpuFigures {
 llvm::Expected<std::vector<BaselineRow>> compareWithGpus(llvm::ArrayRef<BaselineRequest> requests,
                                                          const Graph &graph, const NpuFigures &npu);
 
-/// Energy of logic at node `to` over that at node `from`, both at 0.8 V.
-double nodeEnergyRatio(double fromNm, double toNm);
-
 } // namespace npucc

@@ -1,5 +1,6 @@
 //===- Compare.cpp - The NPU beside GPUs ----------------------------------===//
 
+#include "models/energy/Nodes.h"
 #include "simulator/baseline/Baseline.h"
 #include "simulator/baseline/Roofline.h"
 

@@ -10,7 +10,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
-#include <cmath>
 
 using namespace llvm;
 
@@ -170,28 +169,6 @@ std::string matchPrecision(const Gpu &gpu, StringRef precision) {
         if (gpu.rates.count(choice))
           return choice;
   return "fp32";
-}
-
-double nodeEnergyRatio(double fromNm, double toNm) {
-  // Polynomials of A. Stillmaker and B. Baas, Integration 58 (2017), at 0.8 V; below 7 nm
-  // the square root of the node, as Accelergy extrapolates.
-  static const std::pair<double, double> kEnergy[] = {
-      {130, 2.126}, {90, 1.315}, {65, 0.860},  {45, 0.693},  {32, 0.457},
-      {20, 0.153},  {16, 0.120}, {14, 0.0962}, {10, 0.0816}, {7, 0.0654}};
-  auto energy = [&](double node) {
-    auto last = std::end(kEnergy) - 1;
-    if (node <= last->first)
-      return last->second * std::sqrt(node / last->first);
-    if (node >= kEnergy[0].first)
-      return kEnergy[0].second * node / kEnergy[0].first;
-    const auto *high = kEnergy;
-    while ((high + 1)->first > node)
-      ++high;
-    const auto *low = high + 1;
-    double t = std::log(node / low->first) / std::log(high->first / low->first);
-    return low->second * std::pow(high->second / low->second, t);
-  };
-  return energy(toNm) / energy(fromNm);
 }
 
 } // namespace npucc
