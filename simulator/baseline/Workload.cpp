@@ -8,6 +8,7 @@
 #include "llvm/ADT/StringSet.h"
 
 #include <algorithm>
+#include <map>
 
 using namespace llvm;
 
@@ -110,7 +111,8 @@ private:
   std::vector<ValueId> origin; ///< what a view looks at
   std::vector<int> producer;   ///< kernel that makes a value
   std::vector<bool> isConstant;
-  std::vector<bool> rectified; ///< about half of the value are zeros
+  std::vector<bool> rectified;       ///< about half of the value are zeros
+  std::map<ValueId, int> productsOf; ///< kernel of the first product with weights, by input
   struct Use {
     ValueId value;
     int kernel;
@@ -192,11 +194,16 @@ private:
 
     if (subgraph(node))
       return;
-    int kernel = choose(node, role, latest);
+    int kernel = role == Role::Contraction ? widen(node, macs) : kOutside;
+    bool widened = kernel != kOutside;
+    if (!widened)
+      kernel = choose(node, role, latest);
     GpuKernel &work = workload.kernels[static_cast<size_t>(kernel)];
     Flags &flag = flags[static_cast<size_t>(kernel)];
-    if (role == Role::Contraction)
+    if (role == Role::Contraction && !widened)
       work.contractions.push_back(contraction(node, macs));
+    else if (widened)
+      work.contractions.back().n += contraction(node, macs).n;
     else if (flag.batched)
       work.scoreOps += vectorOps(node);
     else
@@ -267,6 +274,24 @@ private:
       for (ValueId id : node.inputs)
         if (valid(id))
           escaping.push_back(rootOf(id));
+  }
+
+  /// Products of one input with several weights (queries, keys and values, say) are one product
+  /// with a wider result. The kernel that this one widens, or kOutside.
+  int widen(const Node &node, int64_t macs) {
+    if ((node.opType != "MatMul" && node.opType != "Gemm") || !valid(node.inputs[0]) ||
+        !valid(node.inputs[1]) || !isConstant[static_cast<size_t>(node.inputs[1])])
+      return kOutside;
+    auto [it, first] =
+        productsOf.try_emplace(rootOf(node.inputs[0]), static_cast<int>(workload.kernels.size()));
+    if (first)
+      return kOutside; // its kernel comes next
+    const GpuKernel &before = workload.kernels[static_cast<size_t>(it->second)];
+    Contraction now = contraction(node, macs);
+    if (before.contractions.size() != 1 || before.contractions[0].k != now.k ||
+        before.contractions[0].m != now.m || before.contractions[0].groups != now.groups)
+      return kOutside;
+    return it->second;
   }
 
   /// The kernel that a node becomes part of. Always the latest of its inputs' or a new one, so

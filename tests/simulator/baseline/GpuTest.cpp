@@ -125,6 +125,19 @@ TEST_CASE("attention is one kernel, the projection after it another", "[gpu]") {
   CHECK(workload.kernels[1].weightBytes == 2 * 32 * 16);
 }
 
+TEST_CASE("products of one input with several weights are one", "[gpu]") {
+  Graph graph = dense(64, 256, 128);
+  ValueId w = addValue(graph, "w2", {256, 64}), z = addValue(graph, "z", {64, 64});
+  graph.constants[w] = Tensor::zeros(ElementType::Float32, {256, 64});
+  graph.nodes.push_back({"z", "MatMul", "", {graph.inputs[0], w}, {z}, {}});
+  graph.outputs.push_back(z);
+  GpuWorkload workload = makeWorkload(graph, 2);
+  REQUIRE(workload.kernels.size() == 1);
+  REQUIRE(workload.kernels[0].contractions.size() == 1);
+  CHECK(workload.kernels[0].contractions[0].n == 128 + 64);
+  CHECK(workload.kernels[0].activationBytes == 2 * 64 * (256 + 128 + 64)); // the input once
+}
+
 TEST_CASE("large products run near the sustained rate, small ones do not", "[gpu]") {
   Gpu h100 = gpu("h100-sxm");
   Graph large = dense(8192, 8192, 8192), small = dense(16, 64, 64);
