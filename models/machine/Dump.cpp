@@ -122,7 +122,8 @@ std::string dumpMachine(const Machine &machine) {
      << "dram:\n"
      << "  standard: " << machine.dramStandard << "\n"
      << "  channels: " << machine.dramChannels << "\n"
-     << "  width_bits: " << machine.dramWidthBits << "\n";
+     << "  width_bits: " << machine.dramWidthBits << "\n"
+     << "  refresh: " << (machine.dramRefreshPerBank ? "per_bank" : "all_bank") << "\n";
   return text;
 }
 

@@ -186,7 +186,8 @@ void readControl(DataMap map, Control &control) {
 void widen(DramStandard &dram, int64_t gang) {
   dram.channelWidthBits *= gang;
   dram.pageBytes *= gang;
-  for (Constant *constant : {&dram.energy.activatePj, &dram.energy.backgroundWPerChannel})
+  for (Constant *constant :
+       {&dram.energy.activatePj, &dram.energy.refreshPj, &dram.energy.backgroundWPerChannel})
     for (double *number : {&constant->value, &constant->low, &constant->high})
       *number *= static_cast<double>(gang);
 }
@@ -209,6 +210,14 @@ void readDram(DataFile &file, DataMap map, Machine &machine) {
                                               Twine(unit) + " bits wide");
     else
       widen(machine.dram, machine.dramWidthBits / unit);
+  }
+  size_t refresh = 0;
+  if (map.choice("refresh", {"all_bank", "per_bank"}, refresh, DataMap::Optional)) {
+    machine.dramRefreshPerBank = refresh == 1;
+    if (refresh == 1 && machine.dram.tRfcBankNs <= 0 && !file.failed())
+      file.error(*map.find("refresh"), "dram.refresh is per_bank, and models/dram/" +
+                                           machine.dramStandard +
+                                           ".yaml has no tRFC_pb; use all_bank");
   }
   map.finish();
 }

@@ -80,6 +80,7 @@ struct Machine {
   DmaEngine dma;
   Control control;
   int64_t dramChannels = 1, dramWidthBits = 64; ///< width over all channels together
+  bool dramRefreshPerBank = false; ///< one bank at a time instead of all at once
   /// models/dram/<standard>.yaml. Where the machine's channels are wider than the standard's,
   /// several run in lockstep: width, page and energy per channel are already multiplied here.
   DramStandard dram;

@@ -53,6 +53,7 @@ Expected<DramStandard> loadDram(StringRef name) {
   map.text("name", dram.name);
   map.text("source", dram.source);
   map.number("mega_transfers_per_second", dram.megaTransfersPerSecond, 1, 1e6);
+  map.integer("transfers_per_clock", dram.transfersPerClock, 1, 16);
   map.integer("channel_width_bits", dram.channelWidthBits, 1, 4096);
   map.integer("burst_length", dram.burstLength, 1, 256);
   map.integer("bank_groups", dram.bankGroups, 1, 64);
@@ -60,18 +61,28 @@ Expected<DramStandard> loadDram(StringRef name) {
   map.integer("page_bytes", dram.pageBytes, 64, 1 << 20);
   DataMap timing = map.map("timing_ns");
   const std::pair<StringRef, double *> kTimes[] = {
-      {"tRCD", &dram.tRcdNs},   {"tRP", &dram.tRpNs},   {"tRAS", &dram.tRasNs},
-      {"tRC", &dram.tRcNs},     {"tCL", &dram.tClNs},   {"tCWL", &dram.tCwlNs},
-      {"tWR", &dram.tWrNs},     {"tFAW", &dram.tFawNs}, {"tRRD", &dram.tRrdNs},
-      {"tWTR", &dram.tWtrNs},   {"tRTW", &dram.tRtwNs}, {"tCCD_S", &dram.tCcdShortNs},
-      {"tREFI", &dram.tRefiNs}, {"tRFC", &dram.tRfcNs}, {"tCCD_L", &dram.tCcdLongNs}};
+      {"tRCD", &dram.tRcdNs},        {"tRP", &dram.tRpNs},         {"tRAS", &dram.tRasNs},
+      {"tRC", &dram.tRcNs},          {"tCL", &dram.tClNs},         {"tCWL", &dram.tCwlNs},
+      {"tRTP", &dram.tRtpNs},        {"tWR", &dram.tWrNs},         {"tFAW", &dram.tFawNs},
+      {"tRRD_S", &dram.tRrdShortNs}, {"tRRD_L", &dram.tRrdLongNs}, {"tRTW", &dram.tRtwNs},
+      {"tWTR_S", &dram.tWtrShortNs}, {"tWTR_L", &dram.tWtrLongNs}, {"tREFI", &dram.tRefiNs},
+      {"tCCD_S", &dram.tCcdShortNs}, {"tCCD_L", &dram.tCcdLongNs}, {"tRFC", &dram.tRfcNs}};
   for (const auto &[key, value] : kTimes)
     timing.number(key, *value, 0, kMaxNs);
+  // Where a standard does not tell the two apart.
+  dram.tRcdWriteNs = dram.tRcdNs;
+  dram.tRpAllNs = dram.tRpNs;
+  dram.tCcdLongWriteNs = dram.tCcdLongNs;
+  timing.number("tRCD_WR", dram.tRcdWriteNs, 0, kMaxNs, DataMap::Optional);
+  timing.number("tRP_ab", dram.tRpAllNs, 0, kMaxNs, DataMap::Optional);
+  timing.number("tCCD_L_WR", dram.tCcdLongWriteNs, 0, kMaxNs, DataMap::Optional);
+  timing.number("tRFC_pb", dram.tRfcBankNs, 0, kMaxNs, DataMap::Optional);
   timing.finish();
   DataMap energy = map.map("energy");
   energy.constant("read", dram.energy.readPjPerBit, "pJ/bit");
   energy.constant("write", dram.energy.writePjPerBit, "pJ/bit");
   energy.constant("activate", dram.energy.activatePj, "pJ");
+  energy.constant("refresh", dram.energy.refreshPj, "pJ");
   energy.constant("background_per_channel", dram.energy.backgroundWPerChannel, "W");
   energy.finish();
   map.finish();

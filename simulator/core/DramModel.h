@@ -1,11 +1,11 @@
 //===- DramModel.h - DRAM channels, banks and refresh -------------*- C++ -*-===//
 //
-// Turns requests of a few KiB into accesses of rows and keeps, per channel and bank, the time
-// from which it is free again. Open pages, FCFS per channel, activates ahead of the data,
-// posted writes that drain in batches, all-bank refresh. No SystemC types: the caller's clock
-// is the time. The constraints are those of JEDEC data sheets as Ramulator 2 and DRAMsim3 list
-// them. Left out: reordering for row hits, per-bank refresh, ranks, tRTP, and the longer tRRD
-// and shorter tWTR that depend on the bank group.
+// Turns requests of a few KiB into accesses of rows ("pieces") and finds for each piece the
+// time of its activates and of its data, in clocks of the command bus. The policy is that of
+// docs/dram.md: order is kept within a bank, and across banks what is ready first goes first;
+// rows stay open; writes are posted and drain in batches. What has its time keeps it, so that
+// each piece is looked at once: a later piece takes bus and activate slots that earlier ones
+// left free. No SystemC types: the caller's clock is the time.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -13,7 +13,6 @@
 #include "models/machine/Machine.h"
 
 #include <array>
-#include <deque>
 #include <vector>
 
 namespace npucc {
@@ -52,53 +51,90 @@ public:
   int64_t burstBytes() const { return burst; }
 
   static constexpr int64_t kInterleaveBytes = 256;
-  /// Posted writes of one channel that start a drain: 64 entries of 64 bytes.
+  /// Posted writes of one channel that start a drain: 64 entries of 64 bytes. As many more may be
+  /// posted while it lasts.
   static constexpr int64_t kWriteQueueBytes = 4096;
 
 private:
-  using Ps = int64_t; ///< picoseconds
+  using Clock = int64_t; ///< of the command bus
+  static constexpr Clock kNever = -(Clock(1) << 40);
+  static constexpr size_t kMaxLanes = 16, kMaxActivates = 256, kFewActivates = 24, kMaxGaps = 128;
 
+  /// The standard's times in clocks.
+  struct Timing {
+    Clock burst, rcd, rcdWrite, rp, rpAll, ras, rc, cl, cwl, rtp, wr, faw, rrdShort, rrdLong;
+    Clock ccdLong, ccdLongWrite, wtrShort, wtrLong, rtw, refi, rfc, rfcBank;
+  };
   struct Bank {
     int64_t row = -1;
-    Ps activateReady = 0;  ///< tRC since the last activate, or refresh
-    Ps columnReady = 0;    ///< tRCD since the last activate
-    Ps prechargeReady = 0; ///< tRAS, and the last access
+    Clock activateReady = 0;  ///< tRC since the last activate, or the end of a refresh
+    Clock activated = kNever; ///< tRCD runs from here
+    Clock prechargeReady = 0; ///< tRAS, and the last access
+    Clock nextData = 0;       ///< order within the bank
+    Clock nextRefresh = 0;
   };
   /// Bursts of one row of the interleaved bank groups ("page").
   struct Piece {
     int64_t page, firstBurst, bursts;
-    Ps arrival;
+    Clock arrival;
     size_t owner;
+  };
+  /// Free time on the data bus between bursts that have their time, and their bank groups.
+  struct Gap {
+    Clock start, end;
+    size_t before, after;
+  };
+  struct Activate {
+    Clock at;
+    size_t group;
   };
   struct Channel {
     std::vector<Bank> banks;
-    std::vector<Ps> groupNext; ///< earliest data of the next burst, by bank group
-    std::array<Ps, 4> lastActivates{};
-    size_t oldestActivate = 0;
-    Ps lastActivate = 0;
-    Ps busFree = 0, nextRefresh = 0;
-    bool lastWasWrite = false;
-    std::deque<Piece> writes;
+    std::vector<Clock> groupData;  ///< start of the last burst, by bank group, this direction
+    std::vector<Clock> groupWrite; ///< end of the last written burst, by bank group
+    std::vector<Gap> gaps;
+    std::vector<Activate> activates; ///< in order of time
+    Clock activateFloor = kNever;
+    Clock busEnd = 0;
+    size_t lastGroup = 0;
+    bool used = false, writing = false;
+    std::vector<Piece> writes; ///< posted
     int64_t queuedBytes = 0;
+    Clock drained = 0;                    ///< end of the last drain
+    Clock refreshDue = 0, refreshEnd = 0; ///< of all banks, the latest that is known
+  };
+  /// The banks that a piece touches, one for each lane from its first.
+  struct Touched {
+    std::array<size_t, kMaxLanes> bank;
+    int64_t row = 0, count = 0;
   };
 
-  Ps toPs(int64_t cycles) const;
-  int64_t toCycles(Ps time) const; ///< rounded up
+  Clock toClock(int64_t cycles) const; ///< rounded up
+  int64_t toCycles(Clock time) const;  ///< rounded up
   size_t rotation(int64_t group) const;
   size_t bankOf(int64_t page, int64_t lane, int64_t &row) const;
-  void accessChannel(size_t channel, int64_t from, int64_t to, bool write, Ps now, size_t owner,
-                     Ps &done);
-  Ps transfer(Channel &channel, const Piece &piece, bool write, Ps earliest);
-  void refresh(Channel &channel, Ps time);
-  void drainIdle(Channel &channel, Ps now);
-  /// Writes everything; returns when the first piece has made room in the queue.
-  Ps drainAll(Channel &channel, Ps earliest);
+  size_t groupOf(size_t bank) const { return bank % bankGroups; }
+  Clock pitch(bool write) const;
+  void accessChannel(size_t channel, int64_t from, int64_t to, bool write, Clock now, size_t owner,
+                     Clock &done);
+  Clock transfer(Channel &channel, Piece piece, bool write, Clock earliest);
+  void turn(Channel &channel, bool write);
+  Clock open(Channel &channel, size_t bank, int64_t row, Clock earliest, size_t owner);
+  Clock activateSlot(const Channel &channel, size_t group, Clock earliest) const;
+  void recordActivate(Channel &channel, size_t bank, Clock at, size_t owner);
+  int64_t place(Channel &channel, const Touched &touched, bool write, Clock earliest, Clock latest,
+                int64_t bursts, Clock &start);
+  void refresh(Channel &channel, size_t bank, Clock time);
+  void drainIdle(Channel &channel, Clock now);
+  void drainAll(Channel &channel, Clock earliest);
 
-  double psPerCycle;
+  double clocksPerCycle;
   int64_t burst = 32, lanes = 1, pageBytes = 2048, sets = 1;
   size_t bankGroups = 1;
-  Ps tBurst, tRcd, tRp, tRas, tRc, tCl, tCwl, tWr, tFaw, tRrd, tCcdLong, tWtr, tRtw, tRefi, tRfc;
+  bool perBankRefresh = false;
+  Timing t{};
   std::vector<Channel> channelState;
+  std::vector<bool> bankTaken; ///< of drainAll
   std::vector<int64_t> byOwner;
   Statistics stats;
 };

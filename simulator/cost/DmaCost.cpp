@@ -201,7 +201,7 @@ double dramCycles(int64_t runs, int64_t runBytes, const Machine &machine) {
   // Neighbouring runs often share rows, which the DRAM model sees and this bound does not.
   const auto page = static_cast<double>(std::max<int64_t>(dram.pageBytes, 1));
   double activates = pieces * std::ceil(static_cast<double>(runBytes) / page);
-  double activateNs = activates * std::max(dram.tRrdNs, dram.tFawNs / 4) / channels;
+  double activateNs = activates * std::max(dram.tRrdShortNs, dram.tFawNs / 4) / channels;
   double refresh = dram.tRefiNs > 0 ? 1 - dram.tRfcNs / dram.tRefiNs : 1;
   return std::max(dataNs, activateNs) / std::max(refresh, 0.1) * 1e-9 * machine.clockHz;
 }

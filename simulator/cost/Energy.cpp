@@ -128,11 +128,15 @@ EnergyModel::EnergyModel(const Machine &machine) {
   power.scratchpad = watts(perMib, double(machine.scratchpad.bytes) / kMebibyte);
   power.core = watts("core.base_w", 1);
   power.dram = bounded(machine.dram.energy.backgroundWPerChannel, double(machine.dramChannels));
+  if (machine.dram.tRefiNs > 0) // one refresh every tREFI; one bank at a time costs the same
+    power.dramRefresh =
+        bounded(machine.dram.energy.refreshPj,
+                kPico / (machine.dram.tRefiNs * 1e-9) * double(machine.dramChannels));
 }
 
 Bounded EnergyModel::StaticPower::total() const {
   Bounded sum;
-  for (const Bounded *part : {&matrix, &vector, &scratchpad, &core, &dram})
+  for (const Bounded *part : {&matrix, &vector, &scratchpad, &core, &dram, &dramRefresh})
     sum += *part;
   return sum;
 }

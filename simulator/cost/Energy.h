@@ -48,7 +48,7 @@ public:
 
   /// Watts that flow whatever happens, by what draws them.
   struct StaticPower {
-    Bounded matrix, vector, scratchpad, core, dram;
+    Bounded matrix, vector, scratchpad, core, dram, dramRefresh;
     Bounded total() const;
   };
   const StaticPower &staticPower() const { return power; }

@@ -153,6 +153,7 @@ private:
       attribute("scratchpad", report.staticPower.scratchpad.value);
       attribute("core", report.staticPower.core.value);
       attribute("dram", report.staticPower.dram.value);
+      attribute("dram_refresh", report.staticPower.dramRefresh.value);
     });
   }
 

@@ -16,26 +16,31 @@ inline DramStandard lpddr5() {
   DramStandard d;
   d.name = "LPDDR5-6400";
   d.megaTransfersPerSecond = 6400;
+  d.transfersPerClock = 8;
   d.channelWidthBits = 16;
   d.burstLength = 16;
   d.bankGroups = 4;
   d.banksPerGroup = 4;
   d.pageBytes = 2048;
-  d.tRcdNs = 18.75;
+  d.tRcdNs = d.tRcdWriteNs = 18.75;
   d.tRpNs = 18.75;
+  d.tRpAllNs = 21.25;
   d.tRasNs = 42.5;
   d.tRcNs = 61.25;
   d.tClNs = 21.25;
   d.tCwlNs = 11.25;
+  d.tRtpNs = 10;
   d.tWrNs = 35;
   d.tFawNs = 20;
-  d.tRrdNs = 5;
+  d.tRrdShortNs = d.tRrdLongNs = 5;
   d.tCcdShortNs = 2.5;
-  d.tCcdLongNs = 5;
-  d.tWtrNs = 12.5;
+  d.tCcdLongNs = d.tCcdLongWriteNs = 5;
+  d.tWtrShortNs = 6.25;
+  d.tWtrLongNs = 12.5;
   d.tRtwNs = 15;
   d.tRefiNs = 3906.25;
   d.tRfcNs = 280;
+  d.tRfcBankNs = 140;
   return d;
 }
 
