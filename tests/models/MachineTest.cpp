@@ -152,7 +152,10 @@ TEST_CASE("every DRAM and technology table loads; every constant has a source", 
     check(name, dram->energy.readPjPerBit);
     check(name, dram->energy.writePjPerBit);
     check(name, dram->energy.activatePj);
+    check(name, dram->energy.refreshPj);
     check(name, dram->energy.backgroundWPerChannel);
+    CHECK(dram->tRpAllNs >= dram->tRpNs);
+    CHECK(dram->tRfcBankNs < dram->tRfcNs);
   }
   for (const std::string &name : listDataFiles("technology")) {
     auto technology = loadTechnology(name);
@@ -177,4 +180,22 @@ TEST_CASE("a smaller node costs less", "[tables]") {
     CHECK(constant.value <= middle->energyPj[key].value);
     CHECK(middle->energyPj[key].value <= old->energyPj[key].value);
   }
+}
+
+TEST_CASE("per-bank refresh needs a standard that has it", "[machine]") {
+  std::string text = bundled("edge").text;
+  size_t at = text.find("channels: 4");
+  REQUIRE(at != std::string::npos);
+  text.insert(at, "refresh: per_bank\n  ");
+  auto machine = parseMachine(text, "edge.yaml");
+  if (!machine)
+    FAIL(llvm::toString(machine.takeError()));
+  CHECK(machine->dramRefreshPerBank);
+  auto again = parseMachine(dumpMachine(*machine), "dump.yaml");
+  REQUIRE(bool(again));
+  CHECK(again->dramRefreshPerBank);
+  at = text.find("LPDDR5-6400");
+  auto other = parseMachine(text.replace(at, 11, "DDR5-6400"), "edge.yaml");
+  REQUIRE(!other);
+  CHECK(llvm::toString(other.takeError()).find("tRFC_pb") != std::string::npos);
 }
