@@ -142,6 +142,13 @@ TEST_CASE("dram scheduler: the bus turns", "[dram]") {
   CHECK(all[3].at == 27 + 4);  // tCCD_L
   CHECK(all[129].at == 27 + 127 * 4);
   CHECK(all[130].at == 27 + 127 * 4 + 9 + 2 + 10); // tCWL, data, tWTR_L
+
+  DramModel model(lpddr());
+  CHECK(model.access(0, 32, false, 0) == 34);
+  for (int64_t i = 0; i < DramModel::kWriteQueueBytes / 32; ++i)
+    model.access(0, 32, true, 0);
+  CHECK(model.flush(0) == 27 + 127 * 4 + 9 + 2);
+  CHECK(model.access(0, 32, false, 0) == 27 + 127 * 4 + 9 + 2 + 10 + 19);
 }
 
 TEST_CASE("dram scheduler: refresh closes all banks", "[dram]") {
