@@ -425,7 +425,6 @@ void DramModel::accessChannel(size_t index, int64_t from, int64_t to, bool write
     } else {
       channel.writes.push_back(piece);
       channel.queuedBytes += piece.bursts * burst;
-      done = std::max(done, now);
       if (channel.queuedBytes >= kWriteQueueBytes) {
         done = std::max(done, channel.drained);
         drainAll(channel, now);
@@ -439,7 +438,7 @@ int64_t DramModel::access(int64_t address, int64_t bytes, bool write, int64_t no
   if (bytes <= 0)
     return now;
   const Clock time = toClock(now);
-  Clock done = time;
+  Clock done = 0;
   const auto count = static_cast<int64_t>(channelState.size());
   const int64_t firstBlock = address / kInterleaveBytes;
   const int64_t lastBlock = (address + bytes - 1) / kInterleaveBytes;
@@ -471,7 +470,7 @@ int64_t DramModel::access(int64_t address, int64_t bytes, bool write, int64_t no
 }
 
 int64_t DramModel::flush(int64_t now) {
-  Clock done = toClock(now);
+  Clock done = 0; // not the clock after `now`: without writes nothing is to be waited for
   for (Channel &channel : channelState) {
     drainIdle(channel, toClock(now));
     drainAll(channel, toClock(now));
