@@ -145,6 +145,9 @@ int run() {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
-  cl::ParseCommandLineOptions(argc, argv, "Compares the models with published figures\n");
+  cl::SetVersionPrinter([](llvm::raw_ostream &out) { out << "npu-validate " NPUCC_VERSION "\n"; });
+  if (!cl::ParseCommandLineOptions(argc, argv, "compares the models with published figures\n",
+                                   &llvm::errs()))
+    return kBadUsage;
   return run();
 }
