@@ -80,7 +80,8 @@ double boardEnergyJ(const Gpu &gpu, const KernelCost &run, StringRef precision, 
 
 double streamedBytes(const Gpu &gpu, const GpuWorkload &workload, double scale) {
   // Values that live across several kernels: twice the largest kernel's.
-  double needed = workload.weightBytes + 2 * scale * workload.largestActivationBytes;
+  double needed =
+      workload.weightBytes + scale * (workload.boundaryBytes + 2 * workload.largestActivationBytes);
   return std::max(0.0, needed - kUsableMemory * gpu.memoryBytes);
 }
 

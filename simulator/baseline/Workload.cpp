@@ -100,6 +100,14 @@ public:
       if (valid(id))
         escaping.push_back(rootOf(id));
     traffic();
+    // Caches are inputs and, longer by what is new, outputs; they are updated in place.
+    auto all = [&](const std::vector<ValueId> &ids) {
+      double sum = 0;
+      for (ValueId id : ids)
+        sum += valid(id) && !isConstant[static_cast<size_t>(id)] ? bytes(id) : 0;
+      return sum;
+    };
+    workload.boundaryBytes = std::max(all(graph.inputs), all(graph.outputs));
     return std::move(workload);
   }
 

@@ -48,6 +48,7 @@ struct GpuWorkload {
   std::vector<GpuKernel> kernels;
   double weightBytes = 0;
   double largestActivationBytes = 0; ///< read and written by one kernel
+  double boundaryBytes = 0;          ///< inputs or outputs of the graph: key-value caches, say
 };
 
 /// `bytesPerElement`: of every float value, weights included.

@@ -182,6 +182,25 @@ TEST_CASE("what memory cannot hold comes over the host link", "[gpu]") {
   CHECK(best.inferencesPerSecond() > 10 * streams.inferencesPerSecond());
 }
 
+TEST_CASE("caches of all layers take memory at once", "[gpu]") {
+  // Sixteen caches of 64 MB in fp16, each read by a kernel of its own.
+  Graph graph;
+  ValueId q = addValue(graph, "q", {1, 1, 1024});
+  graph.inputs = {q};
+  for (int i = 0; i < 16; ++i) {
+    ValueId cache = addValue(graph, "cache", {1, 1024, 32768});
+    ValueId y = addValue(graph, "y", {1, 1, 32768});
+    graph.inputs.push_back(cache);
+    graph.outputs.push_back(y);
+    graph.nodes.push_back({"product", "MatMul", "", {q, cache}, {y}, {}});
+  }
+  GpuWorkload workload = makeWorkload(graph, 2);
+  CHECK(workload.boundaryBytes == Approx(16 * 64.0 * 1024 * 1024).epsilon(0.001));
+  Gpu l4 = gpu("l4");
+  CHECK(streamedBytes(l4, workload, 1) == 0);
+  CHECK(streamedBytes(l4, workload, 64) > 16 * 64e6 * 64 - l4.memoryBytes);
+}
+
 TEST_CASE("DLAs add throughput to int8 networks without attention", "[gpu]") {
   Gpu orin = gpu("jetson-agx-orin-64"), alone = orin;
   REQUIRE(orin.dla.count == 2);
