@@ -194,11 +194,12 @@ ExitStatus Run::simulateProgram() {
       if (tensor.kind == ProgramTensor::Kind::Constant)
         bytes += tensor.bytes;
     if (bytes > machine.scratchpad.bytes)
-      return badUsage(llvm::createStringError(
-          "--weights resident: %lld bytes of weights do not fit the scratchpad of '%s', %lld bytes; "
-          "use --weights cold or a machine with a larger scratchpad",
-          static_cast<long long>(bytes), machine.name.c_str(),
-          static_cast<long long>(machine.scratchpad.bytes)));
+      return badUsage(
+          llvm::createStringError("--weights resident: %lld bytes of weights do not fit the "
+                                  "scratchpad of '%s', %lld bytes; "
+                                  "use --weights cold or a machine with a larger scratchpad",
+                                  static_cast<long long>(bytes), machine.name.c_str(),
+                                  static_cast<long long>(machine.scratchpad.bytes)));
   }
   SimulationOptions settings;
   settings.functional = options.functional;
@@ -217,6 +218,8 @@ ExitStatus Run::simulateProgram() {
     return kInternalError;
   }
   result = std::move(*simulated);
+  if (options.functional)
+    result.outputs.insert(prepared.emptyOutputs.begin(), prepared.emptyOutputs.end());
   totals.tool.simulateCpuS += phases.finish("simulate");
   for (const Hazard &hazard : result.hazards)
     llvm::errs() << "npucc: hazard: " << hazard.text << '\n';

@@ -122,6 +122,62 @@ static int batchInput(const Graph &graph) {
   return -1;
 }
 
+/// Given integers that decide shapes or branches can be constants: the program is then for these.
+constexpr int64_t kMaxDecidingElements = 64;
+
+/// What the control core has to do because something is not known at compile time.
+static size_t openDecisions(const Graph &graph) {
+  return llvm::count_if(graph.nodes, isControl) +
+         llvm::count_if(graph.values, [](const Value &value) { return !value.isStatic(); });
+}
+
+/// prepare(), with those inputs as constants without which more would be open.
+static llvm::Error prepareForValues(Model &model, Bindings bindings, const NamedTensors &given,
+                                    std::vector<std::string> &assumptions) {
+  const Model file = model;
+  if (llvm::Error error = prepare(model, bindings))
+    return error;
+  if (openDecisions(model.graph) == 0)
+    return llvm::Error::success();
+  for (ValueId id : file.graph.inputs) {
+    const Value &value = file.graph.values[id];
+    auto it = given.find(value.name);
+    if (it == given.end() || it->second.rank() > 1 || it->second.size() > kMaxDecidingElements ||
+        !(isInteger(value.type) || value.type == ElementType::Bool))
+      continue;
+    bindings.inputValues[value.name] =
+        it->second.type() == value.type ? it->second : castTensor(it->second, value.type);
+  }
+  if (bindings.inputValues.empty())
+    return llvm::Error::success();
+  auto prepared = [&](Model &result) {
+    result = file;
+    return prepare(result, bindings);
+  };
+  Model best, other;
+  if (llvm::Error error = prepared(best))
+    return error;
+  if (openDecisions(best.graph) >= openDecisions(model.graph))
+    return llvm::Error::success();
+  // Those that decide nothing stay data.
+  auto all = bindings.inputValues;
+  for (const auto &[name, value] : all) {
+    bindings.inputValues.erase(name);
+    if (llvm::Error error = prepared(other))
+      return error;
+    if (openDecisions(other.graph) > openDecisions(best.graph))
+      bindings.inputValues[name] = value;
+    else
+      best = other;
+  }
+  for (const auto &[name, value] : bindings.inputValues)
+    assumptions.push_back(
+        "input " + quoted(name) +
+        " decides shapes or branches: the program is compiled for the value given");
+  model = std::move(best);
+  return llvm::Error::success();
+}
+
 /// Adds what one sample needs.
 static llvm::Error measure(const Graph &graph, const std::vector<Tensor> &sample, Ranges &ranges) {
   Expected<Ranges> measured = calibrate(graph, {sample});
@@ -203,7 +259,7 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
     return error;
   result.parameters = countParameters(model);
   int batched = batchInput(model.graph);
-  if (llvm::Error error = prepare(model, *bindings))
+  if (llvm::Error error = prepareForValues(model, *bindings, given, result.assumptions))
     return error;
 
   if (options.batch)
@@ -217,6 +273,13 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
     result.inputs = std::move(*inputs);
   }
   removeEmpty(model.graph);
+  llvm::erase_if(model.graph.outputs, [&](ValueId id) {
+    const Tensor *constant = model.graph.constant(id);
+    if (!constant || constant->size() > 0)
+      return false;
+    result.emptyOutputs[model.graph.values[id].name] = *constant;
+    return true;
+  });
   if (!options.writesOnnxFile()) {
     std::optional<std::vector<Tensor>> data;
     if (options.functional) {
@@ -227,7 +290,7 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
     Expected<std::vector<std::string>> assumed = assumeShapes(model.graph, data);
     if (!assumed)
       return assumed.takeError();
-    result.assumptions = std::move(*assumed);
+    llvm::append_range(result.assumptions, *assumed);
   }
   result.macs = countMacs(model.graph);
   result.network = model.graph;

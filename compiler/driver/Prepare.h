@@ -13,7 +13,8 @@ struct PreparedModel {
   ElementType storage = ElementType::Undefined; ///< instead of fp32
   int64_t batch = 1, macs = 0, parameters = 0;
   std::vector<std::string> assumptions;
-  NamedTensors inputs; ///< functional mode: one for each input of the file
+  NamedTensors inputs;       ///< functional mode: one for each input of the file
+  NamedTensors emptyOutputs; ///< known to have no elements: not part of `model` any more
 };
 
 /// Binds, folds, quantises; draws the inputs that are not given. Errors are one line each.

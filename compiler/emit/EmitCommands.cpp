@@ -149,10 +149,15 @@ LogicalResult ProgramEmitter::vector(npu::VectorOp op) {
   return success();
 }
 
-/// Types whose shape is only bounded have an encoding.
-static void noteBound(ProgramTensor &tensor, ShapedType type) {
-  auto ranked = dyn_cast<RankedTensorType>(type);
-  tensor.isBound |= ranked && ranked.getEncoding();
+/// A tensor that a host operator sees as `type`. Storage hides the signedness of integers; floats
+/// may be narrower. Types whose shape is only bounded have an encoding.
+static ElementType noteHostType(ProgramTensor &tensor, mlir::Attribute attribute) {
+  auto type = cast<RankedTensorType>(cast<TypeAttr>(attribute).getValue());
+  ElementType element = fromMlirType(type.getElementType());
+  if (!isFloat(element))
+    tensor.type = element;
+  tensor.isBound |= type.getEncoding() != nullptr;
+  return element;
 }
 
 LogicalResult ProgramEmitter::host(npu::HostOp op) {
@@ -178,14 +183,9 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
     bool absent = isa<NoneType>(v.getType());
     node.inputs.push_back(absent ? kNoValue : int32_t(i));
     command.inputs.push_back(absent ? -1 : tensors[npu::rootOf(v)]);
-    if (!absent) {
-      auto type = cast<ShapedType>(cast<TypeAttr>(op.getInputTypes()[i]).getValue());
-      ProgramTensor &tensor = program.tensors[command.inputs.back()];
-      // Of constants the bytes are there already; integers may need their signedness.
-      if (tensor.kind != ProgramTensor::Kind::Constant || isInteger(tensor.type))
-        tensor.type = fromMlirType(type.getElementType());
-      noteBound(tensor, type);
-    }
+    command.inputTypes.push_back(
+        absent ? ElementType::Undefined
+               : noteHostType(program.tensors[command.inputs.back()], op.getInputTypes()[i]));
   }
   for (auto [i, v] : llvm::enumerate(op.getOutputs())) {
     if (isa<NoneType>(v.getType())) {
@@ -195,9 +195,7 @@ LogicalResult ProgramEmitter::host(npu::HostOp op) {
     }
     node.outputs.push_back(i);
     command.outputs.push_back(tensors[npu::rootOf(v)]);
-    auto type = cast<ShapedType>(cast<TypeAttr>(op.getOutputTypes()[i]).getValue());
-    program.tensors[command.outputs.back()].type = fromMlirType(type.getElementType());
-    noteBound(program.tensors[command.outputs.back()], type);
+    noteHostType(program.tensors[command.outputs.back()], op.getOutputTypes()[i]);
   }
   command.node = program.hostNodes.size();
   program.hostNodes.push_back(std::move(node));

@@ -41,6 +41,7 @@ private:
   }
   std::vector<Bound> inferred(const Node &node) const;
   Bound special(const Node &node, size_t output) const;
+  Bound bodyBound(const Node &node, const char *attribute, size_t output) const;
   llvm::Error measure();
   void assume(ValueId id, Shape shape);
   double bodyOps(const Graph &body) const;
@@ -79,6 +80,20 @@ std::vector<Bound> Assumptions::inferred(const Node &node) const {
   return result;
 }
 
+/// Of an output of a body, by what is known inside.
+Bound Assumptions::bodyBound(const Node &node, const char *attribute, size_t output) const {
+  std::shared_ptr<Graph> body = node.getGraph(attribute);
+  if (!body || output >= body->outputs.size())
+    return std::nullopt;
+  Graph copy = *body;
+  std::optional<std::vector<Tensor>> nothing;
+  if (llvm::Error error = Assumptions(copy, nothing).run()) {
+    llvm::consumeError(std::move(error));
+    return std::nullopt;
+  }
+  return boundOf(&copy.values[copy.outputs[output]]);
+}
+
 /// Operators whose results are smaller than something that is known.
 Bound Assumptions::special(const Node &node, size_t output) const {
   auto input = [&](size_t i) {
@@ -88,13 +103,20 @@ Bound Assumptions::special(const Node &node, size_t output) const {
   llvm::StringRef op = node.opType;
   if (!node.domain.empty())
     return std::nullopt;
+  if (op == "If") {
+    Bound yes = bodyBound(node, "then_branch", output), no = bodyBound(node, "else_branch", output);
+    if (!yes || !no || yes->size() != no->size())
+      return std::nullopt;
+    for (auto [most, other] : llvm::zip(*yes, *no))
+      most = std::max(most, other);
+    return yes;
+  }
   if (op == "Loop") {
     const Tensor *limit = constant(node, 0);
-    std::shared_ptr<Graph> body = node.getGraph("body");
     size_t states = node.inputs.size() < 2 ? 0 : node.inputs.size() - 2;
-    if (!limit || limit->size() != 1 || limit->asInt(0) < 0 || !body || output < states)
+    if (!limit || limit->size() != 1 || limit->asInt(0) < 0 || output < states)
       return std::nullopt;
-    Bound each = boundOf(&body->values[body->outputs[output + 1]]);
+    Bound each = bodyBound(node, "body", output + 1);
     if (each)
       each->insert(each->begin(), limit->asInt(0));
     return each && checkedElementCount(*each) ? each : std::nullopt;

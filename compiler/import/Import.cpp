@@ -181,7 +181,8 @@ OwningOpRef<ModuleOp> Importer::run() {
   builder.setInsertionPointToEnd(body);
   for (auto [id, argument] : llvm::zip(graph.inputs, body->getArguments())) {
     argument.setLoc(named(graph.values[id].name));
-    values[id] = argument;
+    if (!graph.constant(id)) // else the program is for one value of it
+      values[id] = argument;
   }
 
   SmallVector<mlir::Attribute> layers;

@@ -43,6 +43,8 @@ static LogicalResult lowerReduce(onnx::NodeOp node, LoweringContext &c) {
   auto axes = reducedAxes(c);
   if (!axes)
     return c.refuse("axes are not constant");
+  if (axes->empty())
+    return c.refuse("reduces no axis");
   RankedTensorType type = c.resultType();
   Type element = c.element(0);
   ArrayRef<int64_t> shape = c.shape(0);

@@ -85,16 +85,14 @@ void Emitter::emitHost(Operation *op) {
     outputs.push_back(storages.has(v)
                           ? viewMemref(storages.view(v))
                           : npu::AbsentOp::create(builder, loc, builder.getNoneType()).getResult());
-  // As stored, but with ONNX's signedness.
+  // ONNX's types, of the sizes that are stored.
   auto types = [&](ValueRange values, StringRef onnxTypes) {
     auto given = node->getAttrOfType<ArrayAttr>(onnxTypes);
     SmallVector<Attribute> result;
     for (auto [i, v] : llvm::enumerate(values)) {
       Type type = v.getType();
-      if (auto tensor = dyn_cast<RankedTensorType>(type); given && tensor) {
-        Type element = getElementTypeOrSelf(cast<TypeAttr>(given[i]).getValue());
-        type = isa<IntegerType>(element) ? tensor.clone(element) : type;
-      }
+      if (auto tensor = dyn_cast<RankedTensorType>(type); given && tensor)
+        type = tensor.clone(getElementTypeOrSelf(cast<TypeAttr>(given[i]).getValue()));
       result.push_back(TypeAttr::get(type));
     }
     return builder.getArrayAttr(result);

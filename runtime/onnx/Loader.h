@@ -21,6 +21,8 @@ struct Bindings {
   std::optional<int64_t> batch;
   std::map<std::string, int64_t> dims;
   std::map<std::string, Shape> inputShapes;
+  /// Inputs that become constants; they stay inputs, which nothing reads. Of the input's type.
+  std::map<std::string, Tensor> inputValues;
 };
 
 /// Makes the graph static: binds symbolic and unnamed input dimensions (batch also

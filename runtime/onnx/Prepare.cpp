@@ -293,11 +293,19 @@ static void collectNames(const Graph &graph, NameSet &names) {
   }
 }
 
+static void bindValues(Graph &graph, const Bindings &bindings) {
+  for (ValueId id : graph.inputs)
+    if (auto it = bindings.inputValues.find(graph.values[id].name);
+        it != bindings.inputValues.end())
+      graph.constants[id] = it->second;
+}
+
 static llvm::Error prepareModel(Model &model, const Bindings &bindings) {
   Graph original = model.graph; // tensors are shared: a cheap copy
   auto rewritten = bindDimensions(model.graph, bindings);
   if (!rewritten)
     return rewritten.takeError();
+  bindValues(model.graph, bindings);
   PrepareContext context;
   if (*rewritten) {
     // First as the file has it, to learn what its constant shapes stand for.
@@ -313,6 +321,7 @@ static llvm::Error prepareModel(Model &model, const Bindings &bindings) {
     auto bound = bindDimensions(original, single);
     if (!bound)
       return bound.takeError();
+    bindValues(original, single);
     if (llvm::Error error = GraphPreparer(original, recorder, false).run())
       return error;
     context.fixedShapes = std::move(recorder.fixedShapes);

@@ -52,8 +52,8 @@ enum class LoopRole : uint8_t {
 };
 
 struct LoopDim {
-  int64_t extent = 1;      ///< the static tile
-  bool reduction = false;  ///< not in the output
+  int64_t extent = 1;     ///< the static tile
+  bool reduction = false; ///< not in the output
   LoopRole role = LoopRole::Other;
   /// Actual extent = clamp(bound - start(ivs), 0, extent) when clipped.
   bool clipped = false;
@@ -88,15 +88,44 @@ enum class BodyOp : uint8_t {
   /// Operand `a` (inputs first, then outputs' current values), converted to its kind, minus
   /// `imm`: the ports widen and subtract a zero point for free.
   Input,
-  Index,    ///< loop counter of dimension `a` plus its clip start (the global coordinate)
+  Index, ///< loop counter of dimension `a` plus its clip start (the global coordinate)
   // f32 and i64
-  Add, Sub, Mul, Div, Mod, Max, Min, Neg, Abs, Fma /* a*b+c */,
-  Equal, Less, LessEqual, And, Or, Xor, Not, Select /* a ? b : c */,
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Mod,
+  Max,
+  Min,
+  Neg,
+  Abs,
+  Fma /* a*b+c */,
+  Equal,
+  Less,
+  LessEqual,
+  And,
+  Or,
+  Xor,
+  Not,
+  Select /* a ? b : c */,
   // f32
-  Floor, Ceil, Round /* half to even */, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sin, Cos,
-  Pow, Sigmoid,
+  Floor,
+  Ceil,
+  Round /* half to even */,
+  Exp,
+  Log,
+  Sqrt,
+  Rsqrt,
+  Reciprocal,
+  Tanh,
+  Erf,
+  Sin,
+  Cos,
+  Pow,
+  Sigmoid,
   // conversions between the kinds
-  ToFloat, ToInt /* truncates towards zero, saturates at `wrap` */,
+  ToFloat,
+  ToInt /* truncates towards zero, saturates at `wrap` */,
   RoundTo, ///< f32 rounded to the storage format `wrap` (bf16, fp16, fp8) and back
   Wrap,    ///< i64 wrapped to `wrap`
   Lookup,  ///< table operand `a`, element `b` (i64): a look-up table in scratchpad; `imm`: its
@@ -154,13 +183,13 @@ struct MatrixCommand {
   llvm::SmallVector<LoopDim, 8> dims;
   Operand a, b;
   int32_t aZero = 0, bZero = 0;
-  Operand accumulator;  ///< space Acc, int32 or fp32
-  Condition clearIf;    ///< start from zero instead of the accumulator's contents
+  Operand accumulator; ///< space Acc, int32 or fp32
+  Condition clearIf;   ///< start from zero instead of the accumulator's contents
   bool hasEpilogue = false;
   Condition epilogueIf;
   llvm::SmallVector<Operand, 2> epilogueInputs; ///< per-channel parameters, in scratchpad
-  Operand out;          ///< written by the epilogue; strides 0 in reduction dims
-  Body epilogue;        ///< input 0 is the accumulator, then epilogueInputs
+  Operand out;   ///< written by the epilogue; strides 0 in reduction dims
+  Body epilogue; ///< input 0 is the accumulator, then epilogueInputs
 };
 
 /// Loop nest on the SIMD unit. With reduction dims, an output's current value is the body's
@@ -177,11 +206,11 @@ struct VectorCommand {
 /// Index-driven copy: for each index position i (loop over `indices` elements), the row
 /// source[base + clampOrWrap(indices[i]) * axisStride] of `row` dims goes to the target.
 struct GatherCommand {
-  Operand indices;                       ///< int32 or int64, in scratchpad or DRAM
+  Operand indices;                         ///< int32 or int64, in scratchpad or DRAM
   llvm::SmallVector<LoopDim, 4> indexDims; ///< loops over the indices
-  int64_t axisSize = 0;                  ///< negative indices count from the end; outside: fault
+  int64_t axisSize = 0;                    ///< negative indices count from the end; outside: fault
   Address source, target;
-  int64_t axisStride = 0;                ///< bytes per index step in the source
+  int64_t axisStride = 0;                           ///< bytes per index step in the source
   llvm::SmallVector<int64_t, 4> targetIndexStrides; ///< bytes per index dim in the target
   ElementType type = ElementType::Undefined;
   llvm::SmallVector<DmaCommand::Dim, 4> row; ///< what is copied for each index
@@ -189,8 +218,10 @@ struct GatherCommand {
 
 /// An operator that the control core runs with the reference kernel on tensors in DRAM.
 struct HostCommand {
-  int32_t node = -1; ///< Program::hostNodes
+  int32_t node = -1;                    ///< Program::hostNodes
   std::vector<int32_t> inputs, outputs; ///< Program::tensors; -1: absent
+  /// What the kernel computes with, by input; where it is Undefined, or missing, as stored.
+  std::vector<ElementType> inputTypes;
 };
 
 struct Command {

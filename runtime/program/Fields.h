@@ -280,6 +280,7 @@ template <class A> void fields(A &ar, HostCommand &command) {
   io(ar, command.node);
   io(ar, command.inputs);
   io(ar, command.outputs);
+  io(ar, command.inputTypes);
 }
 template <class A> void fields(A &ar, Command &command) {
   ioEnum(ar, command.kind, CommandKind::Host);

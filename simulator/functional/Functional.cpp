@@ -308,8 +308,12 @@ std::string FunctionalMemory::Impl::gather(const GatherCommand &command, const S
 std::string FunctionalMemory::Impl::host(const HostCommand &command) {
   const Node &node = program.hostNodes[command.node];
   std::vector<Tensor> inputs;
-  for (int32_t t : command.inputs)
+  for (auto [i, t] : llvm::enumerate(command.inputs)) {
     inputs.push_back(t < 0 ? Tensor() : readTensor(placeOf(t), view.base[0]));
+    ElementType type = i < command.inputTypes.size() ? command.inputTypes[i] : ElementType();
+    if (isFloat(type) && inputs.back().defined() && inputs.back().type() != type)
+      inputs.back() = castTensor(inputs.back(), type);
+  }
   llvm::Expected<Tensors> made = evaluateNode(node, inputs);
   if (!made)
     return llvm::toString(made.takeError());

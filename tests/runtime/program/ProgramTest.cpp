@@ -112,7 +112,7 @@ Program sample() {
   g.row.push_back({8, 1, 1, false, 0, 1, {}});
   p.gather.push_back(g);
 
-  p.host.push_back({0, {0, -1}, {2}});
+  p.host.push_back({0, {0, -1}, {2}, {}});
   Node node;
   node.name = "sort";
   node.opType = "TopK";

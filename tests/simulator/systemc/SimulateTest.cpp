@@ -292,7 +292,7 @@ TEST_CASE("simulate: host operators take the control core", "[systemc]") {
   Node node;
   node.opType = "NonZero";
   b.p.hostNodes = {node};
-  b.p.host.push_back({0, {0}, {0}});
+  b.p.host.push_back({0, {0}, {0}, {}});
   b.stream(EngineKind::Control, {run(b.add(CommandKind::Host, 0))});
   SimulationResult r = simulated(b.p, machine());
   CHECK(r.cycles >= 1000);

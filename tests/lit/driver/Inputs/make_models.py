@@ -40,6 +40,15 @@ write("unbounded", [node("Cast", ["x"], ["n"], name="cast1", to=I),
                     node("Cos", ["f"], ["y"], name="cos1")],
       [("x", F, [])], [("y", F, ["n"])],
       [("zero", np.array(0, dtype=np.int64)), ("one", np.array(1, dtype=np.int64))])
+def branch(name, op):
+    return helper.make_graph([node(op, ["x"], [name], name=name)], name, [],
+                             [helper.make_tensor_value_info(name, F, [2, 3])])
+
+
+write("branch", [node("Equal", ["mode", "two"], ["c"], name="equal1"),
+                 node("If", ["c"], ["y"], name="if1", then_branch=branch("yes", "Exp"),
+                      else_branch=branch("no", "Relu"))],
+      [("x", F, [2, 3]), ("mode", I, [])], [("y", F, [2, 3])], [("two", np.array(2, dtype=np.int64))])
 write("kinds", [node("Clip", ["x", "", "high"], ["a"], name="clip1"),
                 node("Conv", ["a", "w"], ["b"], name="conv1", pads=[1, 1, 1, 1], auto_pad="NOTSET"),
                 node("LeakyRelu", ["b"], ["c"], name="leaky1", alpha=0.25),
@@ -86,5 +95,6 @@ with open(os.path.join(FOLDER, "relu.onnx"), "rb") as whole:
 with open(os.path.join(FOLDER, "truncated.onnx"), "wb") as part:
     part.write(data[:len(data) // 2])
 np.save(os.path.join(FOLDER, "one_of_six.npy"), np.float32([[0, 0, 0], [0, 5, 0]]))
+np.save(os.path.join(FOLDER, "two.npy"), np.int64(2))
 np.save(os.path.join(FOLDER, "seven.npy"), np.float32(7))
 np.save(os.path.join(FOLDER, "x34.npy"), np.zeros((3, 4), dtype=np.float32))
