@@ -9,7 +9,8 @@ npucc_packages=(
   libmlir-22-dev mlir-22-tools llvm-22-dev libonnx-dev libprotobuf-dev protobuf-compiler
   libsystemc-dev libeigen3-dev zlib1g-dev
   # tests: catch2 for the unit tests, lit and FileCheck of llvm-22-tools, ONNX's node cases
-  catch2 llvm-22-tools python3-onnx
+  # and clang's sanitizers and fuzzer
+  catch2 llvm-22-tools python3-onnx libclang-rt-22-dev
 )
 
 npucc_say() { echo "npucc: $*" >&2; }

@@ -369,6 +369,12 @@ FailureOr<std::vector<Group>> schedule::formGroups(func::FuncOp function, Storag
     FailureOr<GroupOp> root = analyze(rootOp);
     if (failed(root))
       return failure();
+    if (llvm::is_contained(root->extents, 0)) {
+      if (cast<ShapedType>(op->getResult(0).getType()).getNumElements() == 0)
+        continue; // nothing to compute
+      op->emitError("reduces a tensor without elements, which is not supported");
+      return failure();
+    }
     Group group;
     for (size_t d = 0; d < root->extents.size(); ++d)
       root->rootDim.push_back(root->reduction[d] ? -1 : int(d));
@@ -390,6 +396,8 @@ FailureOr<std::vector<Group>> schedule::formGroups(func::FuncOp function, Storag
       FailureOr<GroupOp> producer = analyze(producerOp);
       if (failed(producer))
         return failure();
+      if (llvm::is_contained(producer->extents, 0))
+        continue;
       bool isContraction = wantsMatrix(*producer, machine);
       if (isContraction && (contraction || reduces))
         continue;

@@ -5,6 +5,9 @@
 using namespace npucc;
 
 std::string npucc::oneLine(std::string text) {
+  constexpr size_t limit = 800; // a list out of a file can be as long as the file
+  if (text.size() > limit)
+    text.replace(limit, std::string::npos, "...");
   for (char &c : text)
     if (static_cast<unsigned char>(c) < 32 || c == 127)
       c = '?';

@@ -10,7 +10,8 @@
 
 namespace npucc {
 
-/// The text on one line: control characters, which a file's strings may hold, become "?".
+/// The text on one line of bounded length: control characters, which a file's strings may hold,
+/// become "?".
 std::string oneLine(std::string text);
 
 /// An error with a formatv message.

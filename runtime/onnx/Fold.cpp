@@ -140,6 +140,26 @@ bool GraphPreparer::foldView(const Node &node) {
   return true;
 }
 
+/// Results without elements need no computing, and the compiler does not want to.
+bool GraphPreparer::foldEmpty(const Node &node) {
+  bool any = false;
+  for (ValueId id : node.outputs) {
+    if (id == kNoValue)
+      continue;
+    const Value &output = graph.values[id];
+    if (!output.isStatic() || checkedElementCount(output.shape()) != 0 ||
+        bitWidth(output.type) == 0)
+      return false;
+    any = true;
+  }
+  if (!any)
+    return false;
+  for (ValueId id : node.outputs)
+    if (id != kNoValue)
+      makeConstant(id, Tensor::zeros(graph.values[id].type, graph.values[id].shape()));
+  return true;
+}
+
 bool GraphPreparer::foldConstant(const Node &node) {
   if (!node.domain.empty() || neverFolded(node))
     return false;

@@ -243,7 +243,7 @@ llvm::Error GraphPreparer::process(Node node) {
   }
   if (standard && !node.outputs.empty() && node.outputs[0] != kNoValue && foldView(node))
     return llvm::Error::success();
-  if (foldConstant(node))
+  if (foldEmpty(node) || foldConstant(node))
     return llvm::Error::success();
   produced.resize(graph.values.size(), false);
   for (ValueId id : node.outputs)

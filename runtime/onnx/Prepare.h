@@ -54,6 +54,7 @@ private:
   bool foldShape(const Node &node);
   bool foldView(const Node &node);
   bool foldConstant(const Node &node);
+  bool foldEmpty(const Node &node);
   bool resolveCastLike(Node &node);
   llvm::Expected<bool> alignOldBroadcast(Node &node);
   llvm::Expected<bool> inlineIf(const Node &node);

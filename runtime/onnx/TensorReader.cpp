@@ -3,6 +3,7 @@
 #include "runtime/onnx/TensorReader.h"
 
 #include "runtime/onnx/Errors.h"
+#include "runtime/tensor/TensorLimit.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -214,7 +215,7 @@ llvm::Expected<Tensor> TensorReader::read(const onnx::SparseTensorProto &proto,
   Shape shape(proto.dims().begin(), proto.dims().end());
   std::optional<int64_t> count = checkedElementCount(shape);
   unsigned bits = bitWidth(values->type());
-  if (!count || bits < 8 || *count > kMaxDenseBytes / (bits / 8))
+  if (!count || bits < 8 || *count > std::min(kMaxDenseBytes, maxTensorBytes()) / (bits / 8))
     return makeError("a sparse tensor of shape [{0:$[,]}] is not supported",
                      llvm::make_range(shape.begin(), shape.end()));
   int64_t stored = values->size();

@@ -472,7 +472,7 @@ int64_t attentionMacs(const Node &node, ArrayRef<const Value *> inputs,
   else if (k && isStatic(*k) && (k->size() == 3 || k->size() == 4))
     length = (*k)[k->size() - 2];
   (void)node;
-  return 2 * product(*y) * length;
+  return product({2, product(*y), length});
 }
 
 } // namespace

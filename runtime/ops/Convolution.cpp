@@ -275,7 +275,7 @@ int64_t convTransposeMacs(const Node &, ArrayRef<const Value *> inputs, ArrayRef
   auto x = dimsOf(inputs[0]), w = dimsOf(inputs[1]);
   if (!x || !w || w->empty() || !isStatic(*x) || !isStatic(*w))
     return 0;
-  return product(*x) * product(ArrayRef<int64_t>(*w).drop_front());
+  return product({product(*x), product(ArrayRef<int64_t>(*w).drop_front())});
 }
 
 } // namespace

@@ -278,10 +278,9 @@ int64_t einsumMacs(const Node &node, ArrayRef<const Value *> inputs, ArrayRef<co
     llvm::consumeError(known->takeError());
     return 0;
   }
-  int64_t count = 1;
-  for (int64_t size : (*known)->sizes)
-    count = size < 0 || count > (int64_t(1) << 50) ? 0 : count * size;
-  return count * static_cast<int64_t>(inputs.size() - 1);
+  if (!isStatic((*known)->sizes))
+    return 0;
+  return product({product((*known)->sizes), static_cast<int64_t>(inputs.size() - 1)});
 }
 
 } // namespace

@@ -233,7 +233,7 @@ int64_t gemmMacs(const Node &node, ArrayRef<const Value *> inputs,
   auto a = dimsOf(inputs[0]), y = dimsOf(outputs[0]);
   if (!a || !y || a->size() != 2 || !isStatic(*a) || !isStatic(*y))
     return 0;
-  return ops::product(*y) * (*a)[node.getInt("transA", 0) ? 0 : 1];
+  return ops::product({ops::product(*y), (*a)[node.getInt("transA", 0) ? 0 : 1]});
 }
 
 } // namespace

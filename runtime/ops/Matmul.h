@@ -27,7 +27,7 @@ int64_t matmulMacs(const Node &, llvm::ArrayRef<const Value *> inputs,
   auto a = dimsOf(inputs[A]), y = dimsOf(outputs[0]);
   if (!a || !y || a->empty() || !isStatic(*a) || !isStatic(*y))
     return 0;
-  return product(*y) * a->back();
+  return product({product(*y), a->back()});
 }
 
 /// fp32 or fp64 tensors of one type.

@@ -216,7 +216,7 @@ Expected<Tensors> dynamicQuantize(const Node &, ArrayRef<Tensor> inputs) {
     high = std::max(high, value);
   }
   float scale = high == low ? 1.0f : (high - low) / 255.0f;
-  float zero = std::nearbyint(std::clamp(0.0f - low / scale, 0.0f, 255.0f));
+  float zero = saturate<uint8_t>(0.0f - low / scale); // 0 for a range that is infinite
   NPUCC_TAKE(out, allocate(ElementType::Uint8, x.shape()));
   quantizeRun<uint8_t>(x.values<float>().data(), out.mutableValues<uint8_t>().data(), x.size(),
                        &scale, &zero, 0, 0.0f, 255.0f);
@@ -234,6 +234,8 @@ Error inferQuantize(InferContext &c) {
 }
 Error inferDequantize(InferContext &c) {
   NPUCC_TRY(require(c, 2));
+  if (!isFloat(typeOf(c, 1)))
+    return fail("the scale is " + text(typeOf(c, 1)) + ", not a float");
   setOutput(c, 0, typeOf(c, 1), dimsOf(c, 0));
   return Error::success();
 }

@@ -360,7 +360,10 @@ int64_t recurrentMacs(const Node &node, ArrayRef<const Value *> inputs, ArrayRef
   if (!x || !w || !r || x->size() != 3 || !isStatic(*x) || !isStatic(*w) || !isStatic(*r))
     return 0;
   (void)node;
-  return (*x)[0] * (*x)[1] * (product(*w) + product(*r));
+  int64_t steps = product({(*x)[0], (*x)[1]}), total;
+  bool tooMany =
+      __builtin_add_overflow(product({steps, product(*w)}), product({steps, product(*r)}), &total);
+  return tooMany ? INT64_MAX : total;
 }
 
 } // namespace

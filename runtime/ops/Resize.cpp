@@ -150,13 +150,13 @@ enum class Rounding { PreferFloor, PreferCeil, Floor, Ceil };
 int64_t nearest(double x, Rounding rounding) {
   switch (rounding) {
   case Rounding::PreferFloor:
-    return static_cast<int64_t>(std::ceil(x - 0.5));
+    return saturate<int64_t>(std::ceil(x - 0.5));
   case Rounding::PreferCeil:
-    return static_cast<int64_t>(std::floor(x + 0.5));
+    return saturate<int64_t>(std::floor(x + 0.5));
   case Rounding::Floor:
-    return static_cast<int64_t>(std::floor(x));
+    return saturate<int64_t>(std::floor(x));
   case Rounding::Ceil:
-    return static_cast<int64_t>(std::ceil(x));
+    return saturate<int64_t>(std::ceil(x));
   }
   return 0;
 }

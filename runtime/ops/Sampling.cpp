@@ -45,7 +45,7 @@ struct Sampler {
       auto [low, high] = borders(n);
       i = reflect(i, low, high);
     }
-    return static_cast<int64_t>(std::clamp(i, 0.0, static_cast<double>(n - 1)));
+    return saturate<int64_t>(std::clamp(i, 0.0, static_cast<double>(n - 1))); // 0 for NaN
   }
   /// Up to four taps along one dimension.
   int taps(double x, int64_t n, int64_t *index, double *weight) const {

@@ -396,7 +396,8 @@ Expected<Tensors> reverseSequence(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 2));
   const Tensor &x = inputs[0];
   int64_t batchAxis = node.getInt("batch_axis", 1), timeAxis = node.getInt("time_axis", 0);
-  if (x.rank() < 2 || batchAxis + timeAxis != 1 || batchAxis * timeAxis != 0)
+  bool axes = (batchAxis == 0 && timeAxis == 1) || (batchAxis == 1 && timeAxis == 0);
+  if (x.rank() < 2 || !axes)
     return fail("needs rank 2 or more, and batch_axis and time_axis 0 and 1");
   int64_t batch = x.shape()[batchAxis], time = x.shape()[timeAxis];
   llvm::SmallVector<int64_t, 8> lengths = ints(inputs[1]);

@@ -3,13 +3,11 @@
 #include "runtime/ops/Support.h"
 
 #include "runtime/onnx/Errors.h"
+#include "runtime/tensor/TensorLimit.h"
 
 #include "llvm/ADT/StringExtras.h"
 
 namespace npucc::ops {
-
-/// Tensors above this size are taken for a mistake in the file.
-constexpr int64_t kMaxTensorBytes = int64_t(8) << 30;
 
 Error fail(const Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), oneLine(message.str()));
@@ -33,8 +31,9 @@ Expected<Tensor> allocate(ElementType type, ArrayRef<int64_t> shape) {
     return fail("result shape " + text(shape) + " is not valid");
   if (bitWidth(type) == 0)
     return fail("results of type " + text(type) + " are not supported");
-  if (*count > kMaxTensorBytes || *count * bitWidth(type) / 8 > kMaxTensorBytes)
-    return fail("result shape " + text(shape) + " needs more than 8 GiB");
+  int64_t limit = maxTensorBytes();
+  if (*count > limit || *count * bitWidth(type) / 8 > limit)
+    return fail("result shape " + text(shape) + " needs more than " + Twine(limit >> 20) + " MiB");
   return Tensor::zeros(type, shape);
 }
 
@@ -178,7 +177,8 @@ Shape rowMajorStrides(ArrayRef<int64_t> shape) {
 int64_t product(ArrayRef<int64_t> shape) {
   int64_t result = 1;
   for (int64_t d : shape)
-    result *= d;
+    if (__builtin_mul_overflow(result, d, &result))
+      result = INT64_MAX;
   return result;
 }
 

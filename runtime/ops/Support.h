@@ -91,7 +91,7 @@ Expected<Shape> broadcast(ArrayRef<int64_t> a, ArrayRef<int64_t> b);
 /// Whether `from` broadcasts to exactly `to`.
 bool broadcastsTo(ArrayRef<int64_t> from, ArrayRef<int64_t> to);
 Shape rowMajorStrides(ArrayRef<int64_t> shape);
-/// Product without checks; for shapes that exist as tensors.
+/// Product; INT64_MAX where it overflows, which no shape of a tensor does.
 int64_t product(ArrayRef<int64_t> shape);
 
 /// Dimensions of a value with -1 for unknown ones; nullopt: rank unknown.

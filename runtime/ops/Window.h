@@ -45,7 +45,7 @@ int64_t convolutionMacs(const Node &, llvm::ArrayRef<const Value *> inputs,
   auto w = dimsOf(inputs[Weights]), y = dimsOf(outputs[0]);
   if (!w || !y || w->empty() || !isStatic(*w) || !isStatic(*y))
     return 0;
-  return product(*y) * product(ArrayRef<int64_t>(*w).drop_front());
+  return product({product(*y), product(ArrayRef<int64_t>(*w).drop_front())});
 }
 
 /// Copies the windows of result positions [first, last) of one group into a

@@ -3,6 +3,7 @@
 #include "runtime/reference/Control.h"
 
 #include "runtime/onnx/Errors.h"
+#include "runtime/ops/Support.h"
 
 #include <cstring>
 
@@ -40,13 +41,16 @@ Expected<Tensor> stack(ArrayRef<Tensor> parts, int64_t axis, const Value &empty)
   if (axis < -rank || axis >= rank)
     return makeError("scan axis {0} is out of range for rank {1}", axis, rank);
   axis += axis < 0 ? rank : 0;
-  int64_t outer = 1;
-  for (int64_t d = 0; d < axis; ++d)
-    outer *= shape[d];
   shape.insert(shape.begin() + axis, static_cast<int64_t>(parts.size()));
-  if (bitWidth(type) < 8 || !checkedElementCount(shape))
+  if (bitWidth(type) < 8)
     return makeError("scan outputs of type {0} are not supported", name(type));
-  Tensor result = Tensor::zeros(type, shape);
+  auto stacked = ops::allocate(type, shape);
+  if (!stacked)
+    return stacked.takeError();
+  Tensor result = std::move(*stacked);
+  int64_t outer = 1;
+  for (int64_t d = 0; d < axis && !parts.empty(); ++d)
+    outer *= shape[d];
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].type() != type || parts[i].shape() != parts[0].shape())
       return makeError("scan outputs differ in type or shape between iterations");

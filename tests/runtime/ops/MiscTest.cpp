@@ -120,7 +120,7 @@ TEST_CASE("Resize modes", "[ops][resize]") {
   CHECK(Op("Resize").error({x, Tensor(), f32({4}, {1, 1, 1, NAN})}) ==
         "size or scale of dimension 3 is out of range");
   CHECK(Op("Resize").error({x, Tensor(), f32({4}, {1, 1, 1e9f, 1e9f})}) ==
-        "result shape [1, 1, 1000000000, 2000000000] needs more than 8 GiB");
+        "result shape [1, 1, 1000000000, 2000000000] needs more than 8192 MiB");
 }
 
 TEST_CASE("NonMaxSuppression", "[ops][detection]") {

@@ -64,7 +64,7 @@ TEST_CASE("Transpose, Concat, Split, Tile, Expand", "[ops][shape]") {
   CHECK(listOf<float>(Op("Tile").run({counting({2}), i64({3})})) == Floats{1, 2, 1, 2, 1, 2});
   CHECK(shapeOf(Op("Expand").run({counting({3, 1}), i64({2, 1, 4})})) == Ints{2, 3, 4});
   CHECK(Op("Expand").error({f32({1}, {1}), i64({int64_t(1) << 40})}) ==
-        "result shape [1099511627776] needs more than 8 GiB");
+        "result shape [1099511627776] needs more than 8192 MiB");
 }
 
 TEST_CASE("4-bit tensors move", "[ops][shape]") {
