@@ -6,6 +6,7 @@
 #include "compiler/driver/Layers.h"
 #include "compiler/driver/Phases.h"
 #include "compiler/driver/Prepare.h"
+#include "compiler/driver/Quantization.h"
 #include "compiler/driver/Registration.h"
 #include "compiler/driver/Results.h"
 #include "compiler/driver/Steps.h"
@@ -248,6 +249,11 @@ ExitStatus Run::finish(std::vector<std::string> assumptions) {
     if (llvm::Error error = writeOutputs(options.outputDir, result.outputs))
       return badUsage(std::move(error));
 
+  if (prepared.quantization && options.functional) {
+    if (llvm::Error error = measureSnr(prepared))
+      return badUsage(std::move(error));
+    phases.finish("snr");
+  }
   totals.tool.peakRssBytes = peakResidentBytes();
   ReportInputs inputs{options.model,
                       program,
@@ -257,7 +263,8 @@ ExitStatus Run::finish(std::vector<std::string> assumptions) {
                       options.residentWeights ? "resident" : "cold",
                       std::move(assumptions),
                       totals.verification,
-                      totals.tool};
+                      totals.tool,
+                      prepared.quantization};
   if (llvm::Error error = report(options, prepared, inputs))
     return badUsage(std::move(error));
   phases.finish("report");

@@ -29,6 +29,8 @@ struct Options {
   std::optional<int64_t> batch;
   std::vector<std::string> dims, inputShapes, inputs; ///< NAME=...
   std::string calibrate; ///< folder of samples; int8 ranges are measured on them
+  std::string ranges = "minmax"; ///< how: minmax, percentile, mse
+  double minSnrDb = 25;          ///< int8: below it, some layers stay in floating point
   uint64_t seed = 0;
   std::string outputDir, reportJson, reportHtml, trace;
   EmitPhase emit = EmitPhase::None;

@@ -1,11 +1,11 @@
 //===- Prepare.cpp - The graph that is compiled -------------------------------===//
 
 #include "compiler/driver/Prepare.h"
+#include "compiler/driver/Quantization.h"
 #include "compiler/import/AssumeShapes.h"
 #include "runtime/onnx/Errors.h"
 #include "runtime/ops/Registry.h"
 #include "runtime/quantize/FoldBatchNorm.h"
-#include "runtime/quantize/Quantize.h"
 #include "runtime/reference/Reference.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -62,8 +62,7 @@ static std::string arithmeticOf(const Graph &graph) {
   return std::string(name(most == macsBy.end() ? ElementType::Float32 : most->first));
 }
 
-/// Inputs that the outputs of the step before become.
-static llvm::StringSet<> statesOf(const Options &options) {
+llvm::StringSet<> statesOf(const Options &options) {
   llvm::StringSet<> states;
   for (const std::string &feed : options.feeds)
     states.insert(StringRef(feed).rsplit('=').second);
@@ -175,74 +174,6 @@ static llvm::Error prepareForValues(Model &model, Bindings bindings, const Named
         "input " + quoted(name) +
         " decides shapes or branches: the program is compiled for the value given");
   model = std::move(best);
-  return llvm::Error::success();
-}
-
-/// Adds what one sample needs.
-static llvm::Error measure(const Graph &graph, const std::vector<Tensor> &sample, Ranges &ranges) {
-  Expected<Ranges> measured = calibrate(graph, {sample});
-  if (!measured)
-    return measured.takeError();
-  for (const auto &[id, range] : *measured) {
-    auto [it, isNew] = ranges.emplace(id, range);
-    if (!isNew)
-      it->second = {std::min(it->second.low, range.low), std::max(it->second.high, range.high)};
-  }
-  return llvm::Error::success();
-}
-
-/// One sample is in memory at a time.
-static llvm::Error measureSamples(PreparedModel &result, const Options &options, Ranges &ranges) {
-  Expected<Samples> samples = Samples::find(result.model.graph, options.calibrate);
-  if (!samples)
-    return samples.takeError();
-  for (size_t i = 0; i < samples->count(); ++i) {
-    Expected<std::vector<Tensor>> sample = samples->read(i);
-    if (!sample)
-      return sample.takeError();
-    if (llvm::Error error = measure(result.model.graph, *sample, ranges))
-      return error;
-  }
-  result.assumptions.push_back(
-      llvm::formatv("int8 ranges are measured on {0} samples (--calibrate)", samples->count()));
-  return llvm::Error::success();
-}
-
-static llvm::Error measureInputs(PreparedModel &result, const Options &options,
-                                 const NamedTensors &given, Ranges &ranges) {
-  llvm::StringSet<> states = statesOf(options);
-  std::vector<Tensor> sample;
-  bool random = false;
-  for (ValueId id : result.model.graph.inputs) {
-    const std::string &name = result.model.graph.values[id].name;
-    sample.push_back(result.inputs[name]);
-    random |= !given.count(name) && !states.contains(name);
-  }
-  result.assumptions.push_back(
-      random ? "int8 ranges are measured on random data, the inputs of this run: see --calibrate"
-             : "int8 ranges are measured on the inputs of this run");
-  return measure(result.model.graph, sample, ranges);
-}
-
-static llvm::Error quantizeModel(PreparedModel &result, const Options &options,
-                                 const NamedTensors &given) {
-  QuantizeOptions settings;
-  if (!options.calibrate.empty()) {
-    if (llvm::Error error = measureSamples(result, options, settings.ranges))
-      return error;
-  } else if (options.functional) {
-    if (llvm::Error error = measureInputs(result, options, given, settings.ranges))
-      return error;
-  } else {
-    result.assumptions.push_back("int8 ranges are nominal: time and energy do not depend on them");
-  }
-  Expected<QuantizeReport> report = quantizeGraph(result.model, settings);
-  if (!report)
-    return report.takeError();
-  if (!report->floatNodes.empty())
-    result.assumptions.push_back(
-        llvm::formatv("{0} nodes with multiply-accumulates stay in floating point, {1} first",
-                      report->floatNodes.size(), quoted(report->floatNodes.front())));
   return llvm::Error::success();
 }
 

@@ -2,6 +2,9 @@
 #pragma once
 
 #include "compiler/driver/Options.h"
+#include "simulator/report/Report.h"
+
+#include "llvm/ADT/StringSet.h"
 
 namespace npucc {
 
@@ -13,6 +16,7 @@ struct PreparedModel {
   ElementType storage = ElementType::Undefined; ///< instead of fp32
   int64_t batch = 1, macs = 0, parameters = 0;
   std::vector<std::string> assumptions;
+  std::optional<QuantizationReport> quantization; ///< where --precision int8 made the model int8
   NamedTensors inputs;       ///< functional mode: one for each input of the file
   NamedTensors emptyOutputs; ///< known to have no elements: not part of `model` any more
 };
@@ -20,6 +24,9 @@ struct PreparedModel {
 /// Binds, folds, quantises; draws the inputs that are not given. Errors are one line each.
 llvm::Expected<PreparedModel> prepareModel(Model model, const Options &options,
                                            const NamedTensors &given);
+
+/// Inputs that the outputs of the step before become (--feed).
+llvm::StringSet<> statesOf(const Options &options);
 
 /// Operators that nothing in the project knows; they can run nowhere.
 std::vector<const Node *> unknownNodes(const Graph &graph);

@@ -37,6 +37,11 @@ static Text precision("precision", cl::init("model"), cl::value_desc("TYPE"), cl
                                "fp8, fp8e5m2, int8"));
 static Text calibrate("calibrate", cl::value_desc("DIR"), cl::cat(category),
                       cl::desc("--precision int8: .npy files that ranges are measured on"));
+static Text ranges("ranges", cl::init("minmax"), cl::value_desc("METHOD"), cl::cat(category),
+                   cl::desc("--precision int8: ranges of activations, minmax, percentile or mse"));
+static Opt<double> minSnr("min-snr", cl::init(25), cl::value_desc("DB"), cl::cat(category),
+                          cl::desc("--precision int8: below it on the samples, layers of up to 5 % "
+                                   "of the multiply-accumulates stay in floating point (25)"));
 static Opt<Mode>
     mode("mode", cl::desc("what is simulated"), cl::init(Mode::Functional), cl::cat(category),
          cl::values(clEnumValN(Mode::Functional, "functional", "data, time and energy (default)"),
@@ -102,6 +107,8 @@ static npucc::Options collect() {
   options.npu = npu;
   options.precision = precision;
   options.calibrate = calibrate;
+  options.ranges = ranges;
+  options.minSnrDb = minSnr;
   options.functional = mode == Mode::Functional;
   if (batch.getNumOccurrences())
     options.batch = batch;
@@ -165,6 +172,8 @@ int main(int argc, char **argv) {
     return usage("--verify needs data: it does not go with --mode timing");
   if (!calibrate.empty() && precision != "int8")
     return usage("--calibrate goes with --precision int8");
+  if ((ranges.getNumOccurrences() || minSnr.getNumOccurrences()) && precision != "int8")
+    return usage("--ranges and --min-snr go with --precision int8");
   if (!output.empty() && emitPhase == EmitPhase::None)
     return usage("-o goes with --emit; see --output-dir, --report-json");
   bool generates = generate.getNumOccurrences(), repeats = steps.getNumOccurrences();

@@ -85,6 +85,7 @@ private:
   bool isDequantized(ValueId id) const;
   bool canMultiply(const Node &node) const;
   bool joins(int user, ValueId value, int matrix) const;
+  llvm::SmallVector<int, 4> gateOn(ValueId value) const;
   void markEpilogues();
   void removeLonely();
   bool staysFloat(int index) const;
@@ -197,14 +198,12 @@ void Planner::classify() {
     if (!possible || kind == Kind::Other || addsMask(node))
       continue;
     kinds[i] = kind;
-    plan.roles[i] = kind == Kind::Matrix ? QuantRole::Matrix
+    plan.roles[i] = kind == Kind::Matrix                            ? QuantRole::Matrix
                     : kind == Kind::Through || kind == Kind::Concat ? QuantRole::Through
                                                                     : QuantRole::Map;
   }
 }
 
-/// Elementwise operators that alone read a matrix operator's result, and read no other
-/// activation, belong to it: bias, scale, activation function.
 /// Whether `user` can take `value` from the accumulators of matrix operator `matrix`: it reads
 /// nothing else, or adds a tensor that is there before (a residual connection).
 bool Planner::joins(int user, ValueId value, int matrix) const {
@@ -212,12 +211,40 @@ bool Planner::joins(int user, ValueId value, int matrix) const {
   auto active = activations(node);
   if (active.size() == 1)
     return true;
-  if (active.size() != 2 || active[0] == active[1] || (node.opType != "Add" && node.opType != "Sum"))
+  if (active.size() != 2 || active[0] == active[1] ||
+      (node.opType != "Add" && node.opType != "Sum"))
     return false;
   ValueId other = active[0] == value ? active[1] : active[0];
   return edit.producer(other) < matrix && sameShape(other, value);
 }
 
+/// The nodes of x * f(x), where only they read x, the product last: SiLU, Mish or HardSwish
+/// as exporters write them. Empty where the readers are others.
+llvm::SmallVector<int, 4> Planner::gateOn(ValueId value) const {
+  if (edit.isGraphOutput(value) || edit.users(value).size() != 2)
+    return {};
+  for (int product : edit.users(value)) {
+    const Node &node = graph.nodes[product];
+    if (node.opType != "Mul" || node.inputs[0] == node.inputs[1])
+      continue;
+    llvm::SmallVector<int, 4> nodes;
+    int next = edit.users(value)[edit.users(value)[0] == product ? 1 : 0];
+    while (next >= 0 && next != product && isQuantized(next) && isElementwise(next) &&
+           activations(graph.nodes[next]).size() == 1) {
+      nodes.push_back(next);
+      next = onlyUser(graph.nodes[next].outputs[0]);
+    }
+    if (next == product && !nodes.empty() && isQuantized(product) &&
+        sameShape(value, node.outputs[0])) {
+      nodes.push_back(product);
+      return nodes;
+    }
+  }
+  return {};
+}
+
+/// Elementwise operators that alone read a matrix operator's result, and read no other
+/// activation, belong to it: bias, scale, activation function.
 void Planner::markEpilogues() {
   fused.assign(graph.values.size(), false);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
@@ -226,6 +253,16 @@ void Planner::markEpilogues() {
     int last = static_cast<int>(i);
     while (true) {
       ValueId result = graph.nodes[last].outputs[0];
+      if (auto gate = gateOn(result); !gate.empty()) {
+        fused[result] = true;
+        for (int node : gate) {
+          epilogue[node] = true;
+          if (node != gate.back())
+            fused[graph.nodes[node].outputs[0]] = true;
+        }
+        last = gate.back();
+        continue;
+      }
       int next = onlyUser(result);
       if (next < 0 || !isQuantized(next) || !isElementwise(next) || epilogue[next] ||
           !joins(next, result, static_cast<int>(i)) ||
@@ -269,13 +306,13 @@ void Planner::removeLonely() {
   }
 }
 
-/// A result that goes straight into the next elementwise operator and nowhere else.
+/// A result that goes straight into the next elementwise operators and nowhere else.
 bool Planner::isInternal(ValueId id) const {
+  if (fused[id])
+    return true;
   int producer = edit.producer(id), user = onlyUser(id);
   if (producer < 0 || user < 0 || !isQuantized(user) || !isElementwise(user))
     return false;
-  if (fused[id])
-    return true;
   if (activations(graph.nodes[user]).size() == 1)
     return isElementwise(producer) || kinds[producer] == Kind::Pool;
   return isElementwise(producer) && !epilogue[producer] &&
@@ -290,7 +327,8 @@ void Planner::markValues() {
     const Node &node = graph.nodes[i];
     auto inputs = activations(node);
     if (plan.roles[i] == QuantRole::Matrix) // a computed bias joins the accumulators as float
-      llvm::erase_if(inputs, [&](ValueId id) { return node.inputs[0] != id && node.inputs[1] != id; });
+      llvm::erase_if(inputs,
+                     [&](ValueId id) { return node.inputs[0] != id && node.inputs[1] != id; });
     for (ValueId id : inputs)
       plan.quantized[id] = plan.quantized[id] || !isInternal(id);
     // A residual sum that no 8-bit operator reads leaves the accumulators as float.

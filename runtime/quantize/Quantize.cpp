@@ -287,9 +287,10 @@ void Quantizer::report() {
       return id == kNoValue || graph.values[id].isStatic();
     });
     int64_t macs = isStatic ? info->macs(node, types(node.inputs), types(node.outputs)) : 0;
-    if (plan.roles[i] == QuantRole::Matrix)
+    if (plan.roles[i] == QuantRole::Matrix) {
       result.quantizedMacs += macs;
-    else if (macs)
+      result.quantizedNodes.emplace_back(node.name, macs);
+    } else if (macs)
       result.floatNodes.push_back(node.name);
   }
   result.macs = countMacs(graph);

@@ -80,6 +80,7 @@ public:
         });
       else
         json.attribute("verify", nullptr);
+      quantization();
       json.attributeObject("tool", [&] {
         attribute("compile_cpu_s", report.tool.compileCpuS);
         attribute("simulate_cpu_s", report.tool.simulateCpuS);
@@ -89,6 +90,38 @@ public:
   }
 
 private:
+  void quantization() {
+    if (!report.quantization)
+      return;
+    const QuantizationReport &quantization = *report.quantization;
+    json.attributeObject("quantization", [&] {
+      json.attribute("ranges", quantization.ranges.empty() ? "nominal" : quantization.ranges);
+      attribute("samples", double(quantization.samples));
+      attribute("int8_mac_share", quantization.int8MacShare);
+      json.attributeArray("float_nodes", [&] {
+        for (const std::string &node : quantization.floatNodes)
+          json.value(node);
+      });
+      json.attributeArray("outputs", [&] {
+        for (const QuantizationReport::Output &output : quantization.outputs)
+          json.object([&] {
+            json.attribute("name", output.name);
+            attribute("snr_db", output.snrDb);
+            json.attributeArray("groups", [&] {
+              for (const QuantizationReport::Group &group : output.groups)
+                json.object([&] {
+                  json.attributeArray("channels", [&] {
+                    json.value(group.begin);
+                    json.value(group.end);
+                  });
+                  attribute("snr_db", group.snrDb);
+                });
+            });
+          });
+      });
+    });
+  }
+
   json::OStream json;
   const RunReport &report;
 

@@ -109,6 +109,7 @@ private:
     report.estimateError =
         result.cycles > 0 ? program.estimatedCycles / double(result.cycles) - 1 : 0;
     report.verify = in.verify;
+    report.quantization = in.quantization;
     report.tool = in.tool;
   }
 

@@ -23,6 +23,24 @@ struct VerifyResult {
   bool passed = false;
 };
 
+/// What --precision int8 did to a float model (docs/quantization.md).
+struct QuantizationReport {
+  std::string ranges; ///< method; empty: nominal ranges
+  int64_t samples = 0;
+  double int8MacShare = 0;
+  std::vector<std::string> floatNodes; ///< with multiply-accumulates
+  struct Group {
+    int64_t begin, end; ///< channels
+    double snrDb;
+  };
+  struct Output {
+    std::string name;
+    double snrDb; ///< against the float network on the inputs of the run, by the reference
+    std::vector<Group> groups;
+  };
+  std::vector<Output> outputs; ///< functional mode
+};
+
 /// Cost of the tool itself; the only part of a report that differs between equal runs.
 struct ToolTimes {
   double compileCpuS = 0, simulateCpuS = 0;
@@ -40,6 +58,7 @@ struct ReportInputs {
   std::vector<std::string> assumptions; ///< beside those of the program
   std::optional<VerifyResult> verify;
   ToolTimes tool;
+  std::optional<QuantizationReport> quantization;
 };
 
 struct LayerRow {
@@ -73,6 +92,7 @@ struct RunReport {
   std::vector<BaselineRow> baselines;
   std::vector<std::string> assumptions;
   std::optional<VerifyResult> verify;
+  std::optional<QuantizationReport> quantization;
   ToolTimes tool;
 
   /// `assumptions`, and what the rows of `baselines` bring with them.

@@ -4,6 +4,7 @@
 #include "simulator/report/Report.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 #include <algorithm>
 
@@ -95,6 +96,19 @@ private:
          << (passed ? "passed" : "FAILED") << style.end << "          worst error "
          << significant(report.verify->maxAbsError, 3) << " absolute, "
          << significant(report.verify->maxRelError, 3) << " relative\n";
+    }
+    if (report.quantization)
+      quantization(*report.quantization);
+  }
+
+  void quantization(const QuantizationReport &quantization) {
+    os << "  int8          " << percent(quantization.int8MacShare) << " of the MACs\n";
+    for (const QuantizationReport::Output &output : quantization.outputs) {
+      os << "  SNR           " << formatv("{0:F1} dB", output.snrDb) << "  " << output.name;
+      for (const QuantizationReport::Group &group : output.groups)
+        os << formatv(", {0:F1} dB in channels {1} to {2}", group.snrDb, group.begin,
+                      group.end - 1);
+      os << "\n";
     }
   }
 

@@ -63,7 +63,7 @@ struct Run {
   }
 
   RunReport report() {
-    ReportInputs inputs{"net.onnx", program, machine, result, "timing", "cold", {}, {}, {}};
+    ReportInputs inputs{"net.onnx", program, machine, result, "timing", "cold", {}, {}, {}, {}};
     return buildReport(inputs);
   }
 };
@@ -183,7 +183,7 @@ TEST_CASE("utilization and the lower bound follow their definitions", "[report]"
   CHECK(report.lowerBoundS == Approx(51200 / bandwidth + 1e6 / peak));
   CHECK(report.estimateError == Approx(-0.1));
   ReportInputs resident{"net.onnx", run.program, run.machine, run.result, "timing",
-                        "resident", {},          {},          {}};
+                        "resident", {},          {},          {},          {}};
   CHECK(buildReport(resident).lowerBoundS == Approx(3e6 / peak));
 }
 
