@@ -173,7 +173,7 @@ int run() {
   if (!result) // a program that was made wrong on purpose may well get stuck
     return fail(result.takeError(), drop >= 0 ? kFailed : kInternal);
 
-  ReportInputs reported{programPath, *program, *machine, *result, "", "", {}, {}, {}};
+  ReportInputs reported{programPath, *program, *machine, *result, "", "", {}, {}, {}, {}};
   reported.mode = mode == Functional ? "functional" : "timing";
   reported.weights = residentWeights ? "resident" : "cold";
   reported.tool.simulateCpuS = result->cpuSeconds;
