@@ -12,6 +12,7 @@
 #include "compiler/driver/Steps.h"
 #include "compiler/import/Import.h"
 #include "models/machine/Machine.h"
+#include "models/zoo/Zoo.h"
 #include "runtime/onnx/Writer.h"
 #include "simulator/core/Simulator.h"
 #include "simulator/report/Format.h"
@@ -318,12 +319,24 @@ void writeTotals(const Options &options, const Steps &steps, const Totals &total
                  << ", energy " << si(totals.energyJ, "J") << '\n';
 }
 
-ExitStatus runSteps(const Options &options) {
+/// A file, or a network of the zoo with the sizes that it has by default.
+llvm::Expected<Model> openModel(Options &options) {
+  llvm::StringRef name = zooName(options.model);
+  if (name.empty())
+    return loadModel(options.model);
+  llvm::Expected<ZooNetwork> network = buildZoo(name);
+  if (!network)
+    return network.takeError();
+  options.defaultDims = std::move(network->defaultDims);
+  return std::move(network->model);
+}
+
+ExitStatus runSteps(Options options) {
   Phases phases(options.verbose);
   llvm::Expected<Machine> machine = loadMachine(options.npu);
   if (!machine)
     return badUsage(machine.takeError());
-  llvm::Expected<Model> model = loadModel(options.model);
+  llvm::Expected<Model> model = openModel(options);
   if (!model)
     return badUsage(model.takeError());
   phases.finish("load");
@@ -377,6 +390,23 @@ ExitStatus runNpucc(const Options &options) {
 ExitStatus listMachinesTo(llvm::raw_ostream &out) {
   for (const std::string &name : listMachines())
     out << name << '\n';
+  return kDone;
+}
+
+ExitStatus listZooTo(llvm::raw_ostream &out) {
+  llvm::Expected<std::vector<std::string>> names = listZoo();
+  if (!names)
+    return badUsage(names.takeError());
+  for (const std::string &name : *names) {
+    llvm::Expected<ZooNetwork> network = buildZoo(name);
+    if (!network)
+      return badUsage(network.takeError());
+    out << llvm::formatv("zoo:{0,-14} {1,14} parameters  {2};", name, network->parameters,
+                         network->title);
+    for (const auto &[symbol, size] : network->defaultDims)
+      out << ' ' << symbol << '=' << size;
+    out << '\n';
+  }
   return kDone;
 }
 

@@ -10,6 +10,8 @@ ExitStatus runNpucc(const Options &options);
 
 /// --list-npus, --dump-npu, --list-baselines, --list-operators.
 ExitStatus listMachinesTo(llvm::raw_ostream &out);
+/// The networks of the zoo, a line each.
+ExitStatus listZooTo(llvm::raw_ostream &out);
 ExitStatus dumpMachineTo(llvm::raw_ostream &out, const std::string &npu);
 ExitStatus listBaselinesTo(llvm::raw_ostream &out);
 ExitStatus listOperatorsTo(llvm::raw_ostream &out);

@@ -106,6 +106,7 @@ Expected<std::vector<Tensor>> Samples::read(size_t index) const {
 
 Expected<Bindings> makeBindings(const Options &options, const NamedTensors &inputs) {
   Bindings bindings;
+  bindings.defaults = options.defaultDims;
   if (options.batch) {
     if (*options.batch < 1)
       return makeError("--batch {0}: expected a number from 1", *options.batch);

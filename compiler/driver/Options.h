@@ -28,6 +28,7 @@ struct Options {
   bool checkHazards = false, quiet = false, verbose = false;
   std::optional<int64_t> batch;
   std::vector<std::string> dims, inputShapes, inputs; ///< NAME=...
+  std::map<std::string, int64_t> defaultDims;         ///< of a network of the zoo
   std::string calibrate; ///< folder of samples; int8 ranges are measured on them
   std::string ranges = "minmax"; ///< how: minmax, percentile, mse
   double minSnrDb = 25;          ///< int8: below it, some layers stay in floating point

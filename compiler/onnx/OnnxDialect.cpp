@@ -131,8 +131,11 @@ LogicalResult NodeOp::verify() {
 
 void NodeOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
-  // Two draws of random numbers are two different tensors: never merged, never dropped.
+  // Two draws of random numbers are two different tensors: never merged, never dropped. With a
+  // seed RandomNormal is a constant (isSeededRandom).
   StringRef type = getOpType();
+  if (type == "RandomNormal" && getParameters().contains("seed"))
+    return;
   if (type.starts_with("Random") || type == "Bernoulli" || type == "Multinomial")
     effects.emplace_back(MemoryEffects::Write::get());
 }

@@ -26,10 +26,12 @@ using Text = cl::opt<std::string>;
 using Texts = cl::list<std::string>;
 using Flag = cl::opt<bool>;
 
-static Text model(cl::Positional, cl::desc("MODEL.onnx"), cl::cat(category));
+static Text model(cl::Positional, cl::desc("MODEL.onnx, or zoo:NAME"), cl::cat(category));
 static Text npu("npu", cl::desc("the machine: a name of --list-npus, or a .yaml file"),
                 cl::value_desc("NAME|FILE"), cl::init("edge"), cl::cat(category));
 static Flag listNpus("list-npus", cl::desc("list the machines"), cl::cat(category));
+static Flag listZoo("list-zoo", cl::desc("list the networks that zoo:NAME builds"),
+                    cl::cat(category));
 static Flag dumpNpu("dump-npu", cl::desc("print the machine's description, all keys"),
                     cl::cat(category));
 static Text precision("precision", cl::init("model"), cl::value_desc("TYPE"), cl::cat(category),
@@ -160,6 +162,8 @@ int main(int argc, char **argv) {
 
   if (listNpus)
     return npucc::listMachinesTo(llvm::outs());
+  if (listZoo)
+    return npucc::listZooTo(llvm::outs());
   if (listBaselines)
     return npucc::listBaselinesTo(llvm::outs());
   if (listOperators)

@@ -172,6 +172,7 @@ private:
   }
 
   void applyDefaults() {
+    bound.insert(bindings.defaults.begin(), bindings.defaults.end());
     for (ValueId id : graph.inputs) {
       Value &input = graph.values[id];
       if (!input.dims || input.dims->empty())

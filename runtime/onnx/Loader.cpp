@@ -81,8 +81,24 @@ bool isWeight(ElementType type) {
          type == ElementType::Uint16;
 }
 
-int64_t countWeights(const Graph &graph) {
+int64_t countRandom(const Graph &graph) {
   int64_t count = 0;
+  for (const Node &node : graph.nodes)
+    if (isSeededRandom(node))
+      count += checkedElementCount(node.getInts("shape")).value_or(0);
+  return count;
+}
+
+} // namespace
+
+bool npucc::isSeededRandom(const Node &node) {
+  return node.opType == "RandomNormal" && node.domain.empty() && node.has("seed");
+}
+
+int64_t npucc::countWeights(const Graph &graph) {
+  int64_t count = countRandom(graph);
+  if (count)
+    return count;
   for (const auto &[id, tensor] : graph.constants)
     if (isWeight(tensor.type()))
       count += tensor.size();
@@ -102,6 +118,8 @@ int64_t countWeights(const Graph &graph) {
         count += countWeights(**inner);
   return count;
 }
+
+namespace {
 
 llvm::Error load(const std::string &path, Model &model) {
   auto buffer = readFile(path);

@@ -21,8 +21,12 @@ struct Bindings {
   std::optional<int64_t> batch;
   std::map<std::string, int64_t> dims;
   std::map<std::string, Shape> inputShapes;
+<<<<<<< HEAD
   /// Inputs that become constants; they stay inputs, which nothing reads. Of the input's type.
   std::map<std::string, Tensor> inputValues;
+=======
+  std::map<std::string, int64_t> defaults; ///< of symbolic dimensions that nothing else binds
+>>>>>>> 1626e2b (Zoo: networks built from hyper-parameters, without weights)
 };
 
 /// Makes the graph static: binds symbolic and unnamed input dimensions (batch also
@@ -50,5 +54,12 @@ int64_t iterations(const Graph &graph, const Node &node);
 int64_t countMacs(const Graph &graph);
 /// Elements of all initialisers that are float or quantised weights of the file.
 int64_t countParameters(const Model &model);
+
+/// What Model::parameters is for a graph that was just made: the elements of its float and
+/// quantised constants. Where the graph makes its weights itself (isSeededRandom), those are the
+/// parameters, and its constants are not.
+int64_t countWeights(const Graph &graph);
+/// RandomNormal with a seed: the same numbers in each run, hence a constant without bytes.
+bool isSeededRandom(const Node &node);
 
 } // namespace npucc

@@ -2,6 +2,7 @@
 
 #include "runtime/ops/Families.h"
 #include "runtime/ops/Support.h"
+#include "runtime/reference/Reference.h"
 
 namespace npucc::ops {
 namespace {
@@ -182,6 +183,36 @@ Error inferEyeLike(InferContext &c) {
   return Error::success();
 }
 
+//===----------------------------------------------------------------------===//
+// RandomNormal
+//===----------------------------------------------------------------------===//
+
+// Where ONNX leaves the generator open, a node without a seed draws as with seed 0.
+Expected<Tensors> randomNormal(const Node &node, ArrayRef<Tensor>) {
+  NPUCC_TAKE(type, attributeType(node, "dtype", ElementType::Float32));
+  std::vector<int64_t> shape = node.getInts("shape");
+  NPUCC_TAKE(out, allocate(ElementType::Float32, shape));
+  float seed = node.getFloat("seed", 0);
+  uint32_t bits;
+  std::memcpy(&bits, &seed, sizeof(bits));
+  // randomTensor() of the plain seeds is what inputs are filled with.
+  Tensor normal = randomTensor(ElementType::Float32, shape, (uint64_t(1) << 63) | bits);
+  float mean = node.getFloat("mean", 0), scale = node.getFloat("scale", 1);
+  for (auto [to, from] : llvm::zip(out.mutableValues<float>(), normal.values<float>()))
+    to = mean + scale * from;
+  return one(as(out, type));
+}
+Error inferRandomNormal(InferContext &c) {
+  NPUCC_TAKE(type, attributeType(c.node, "dtype", ElementType::Float32));
+  std::vector<int64_t> shape = c.node.getInts("shape");
+  if (!isFloat(type))
+    return fail("dtype must be a float type");
+  if (!checkedElementCount(shape))
+    return fail("shape " + text(shape) + " is not valid");
+  setOutput(c, 0, type, Shape(shape.begin(), shape.end()));
+  return Error::success();
+}
+
 } // namespace
 
 llvm::ArrayRef<OpInfo> generatorOps() {
@@ -191,6 +222,7 @@ llvm::ArrayRef<OpInfo> generatorOps() {
       {"", "Range", 11, inferRange, widened<range>},
       {"", "Trilu", 14, sameAsFirst, unpacked<trilu>},
       {"", "EyeLike", 9, inferEyeLike, eyeLike},
+      {"", "RandomNormal", 1, inferRandomNormal, randomNormal},
   };
   return table;
 }

@@ -2,6 +2,7 @@
 #include "runtime/quantize/GraphEdit.h"
 
 #include "runtime/onnx/Errors.h"
+#include "runtime/onnx/Loader.h"
 #include "runtime/reference/Reference.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -24,6 +25,8 @@ llvm::SmallVector<ValueId, 4> npucc::valuesRead(const Node &node) {
 
 /// Operators whose result is not a function of their inputs.
 static bool isRandom(const Node &node) {
+  if (isSeededRandom(node))
+    return false;
   return llvm::StringRef(node.opType).starts_with("Random") || node.opType == "Multinomial" ||
          node.opType == "Bernoulli" || node.opType == "Dropout";
 }
@@ -51,7 +54,7 @@ void GraphEdit::grow() {
 
 void GraphEdit::indexNode(int index) {
   const Node &node = target.nodes[index];
-  bool constant = !isRandom(node) && !node.inputs.empty();
+  bool constant = !isRandom(node) && (!node.inputs.empty() || isSeededRandom(node));
   for (ValueId id : valuesRead(node)) {
     if (readers[id].empty() || readers[id].back() != index)
       readers[id].push_back(index);
