@@ -21,12 +21,9 @@ struct Bindings {
   std::optional<int64_t> batch;
   std::map<std::string, int64_t> dims;
   std::map<std::string, Shape> inputShapes;
-<<<<<<< HEAD
   /// Inputs that become constants; they stay inputs, which nothing reads. Of the input's type.
   std::map<std::string, Tensor> inputValues;
-=======
   std::map<std::string, int64_t> defaults; ///< of symbolic dimensions that nothing else binds
->>>>>>> 1626e2b (Zoo: networks built from hyper-parameters, without weights)
 };
 
 /// Makes the graph static: binds symbolic and unnamed input dimensions (batch also

@@ -8,6 +8,8 @@
 // arithmetic, address and compare instructions of a plain scalar loop. If, Loop and Scan come
 // with the operations of their bodies.
 //
+// Operators that pick elements by index (an embedding table's rows) read what they pick.
+//
 //===----------------------------------------------------------------------===//
 
 #include "runtime/ops/Registry.h"
@@ -42,6 +44,11 @@ double opsPerElement(llvm::StringRef opType) {
 /// Comparisons per element of operators that sort.
 bool sorts(llvm::StringRef opType) {
   return opType == "TopK" || opType == "NonMaxSuppression" || opType == "Unique";
+}
+
+/// Operators whose first input is a table of which each output element reads one.
+bool picks(llvm::StringRef opType) {
+  return opType == "Gather" || opType == "GatherElements" || opType == "GatherND";
 }
 
 double elements(llvm::ArrayRef<int64_t> shape) {
@@ -100,7 +107,8 @@ double elements(llvm::ArrayRef<Value> values) {
 } // namespace
 
 double hostOps(const Node &node, llvm::ArrayRef<Value> inputs, llvm::ArrayRef<Value> outputs) {
-  double work = std::max({elements(inputs), elements(outputs), 1.0});
+  llvm::ArrayRef<Value> read = inputs.drop_front(picks(node.opType) && !inputs.empty() ? 1 : 0);
+  double work = std::max({elements(read), elements(outputs), 1.0});
   double ops = work * opsPerElement(node.opType);
   if (sorts(node.opType))
     ops += 2 * work * std::log2(work + 1);
@@ -119,6 +127,8 @@ double hostOps(const Node &node, llvm::ArrayRef<Tensor> inputs, llvm::ArrayRef<T
 CommandCost hostCost(const Node &node, llvm::ArrayRef<const ProgramTensor *> inputs,
                      llvm::ArrayRef<const ProgramTensor *> outputs, const Machine &machine) {
   double inBytes = totalBytes(inputs), outBytes = totalBytes(outputs);
+  if (picks(node.opType) && !inputs.empty())
+    inBytes = std::min(totalBytes(inputs.take_front()), outBytes) + totalBytes(inputs.drop_front());
   double ops = hostOps(node, described(inputs), described(outputs)) +
                static_cast<double>(node.getInt(kBodyOpsAttr, 0));
 
