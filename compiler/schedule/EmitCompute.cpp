@@ -32,16 +32,21 @@ npu::AccessAttr Emitter::access(int op, const LinearMap &map, Placement placemen
   for (size_t r = 0; r < map.coefficients.size(); ++r) {
     int64_t low = view ? view->low[r] : 0;
     AffineExpr start = getAffineConstantExpr(map.constants[r] - low, context);
+    AffineExpr tileOrigin = start;
     AffineExpr expr = getAffineConstantExpr(0, context);
     for (size_t d = 0; d < dims; ++d) {
       int64_t c = map.coefficients[r][d];
       if (!c || table)
         continue;
       start = start + tileStart(op, d) * c;
+      // A tile moves with the loops around its writer: what a producer in the group leaves before
+      // the reduction loops is whole inside of them.
+      if (!direct && t->level(op, d) <= t->tiles[placement.tile].level)
+        tileOrigin = tileOrigin + tileStart(op, d) * c;
       expr = expr + getAffineDimExpr(d, context) * c;
     }
     coordinates.push_back(expr + start);
-    origin.push_back(direct ? getAffineConstantExpr(0, context) : start);
+    origin.push_back(direct ? getAffineConstantExpr(0, context) : tileOrigin);
     bounds.push_back(view ? view->bound[r] : -1);
   }
   if (view)

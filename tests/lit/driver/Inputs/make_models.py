@@ -64,6 +64,14 @@ write("host", [node("Relu", ["x"], ["a"], name="relu1"),
                node("TopK", ["a", "k"], ["y", "i"], name="topk1")],
       [("x", F, [2, 8])], [("y", F, [2, 3]), ("i", I, [2, 3])],
       [("k", np.array([3], dtype=np.int64))])
+# One group whose product is split along K, with a producer that is not.
+write("pooled_product", [
+    node("GlobalAveragePool", ["x"], ["p"], name="pool1"),
+    node("Flatten", ["p"], ["f"], name="flatten1"),
+    node("ConstantOfShape", ["s"], ["w"], name="weights",
+         value=helper.make_tensor("v", F, [1], [0.01])),
+    node("MatMul", ["f", "w"], ["y"], name="product1")],
+      [("x", F, [1, 2048, 7, 7])], [("y", F, [1, 1000])], [("s", np.array([2048, 1000]))])
 # Values that could share memory, and must not where one is read after the other is written: parts
 # of a cache that is replaced twice, or read before it is replaced, or replaced by its transposition;
 # a Concat inside another; one value as several outputs.
