@@ -197,7 +197,8 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
     result.batch = *options.batch;
   else if (batched >= 0)
     result.batch = model.graph.values[model.graph.inputs[batched]].shape().front();
-  if (options.functional) {
+  // Writing the graph as it is needs no data.
+  if (options.functional && (precision->quantize || !options.writesOnnxFile())) {
     Expected<NamedTensors> inputs = completeInputs(model.graph, given, options);
     if (!inputs)
       return inputs.takeError();

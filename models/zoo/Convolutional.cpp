@@ -48,10 +48,9 @@ void zoo::buildResnet(NetworkBuilder &b, DataMap &config) {
   std::string side = std::to_string(image);
   ValueId x = b.input("input", {"batch", "3", side, side});
   x = relu(b, "relu", convNorm(b, "conv1", "bn1", x, 3, 64, 7, 2));
-  x = b.node("MaxPool", "maxpool", {x},
-             {{"kernel_shape", {Ints{3, 3}}},
-              {"pads", {Ints{1, 1, 1, 1}}},
-              {"strides", {Ints{2, 2}}}});
+  x = b.node(
+      "MaxPool", "maxpool", {x},
+      {{"kernel_shape", {Ints{3, 3}}}, {"pads", {Ints{1, 1, 1, 1}}}, {"strides", {Ints{2, 2}}}});
   int64_t channels = 64, width = 64;
   for (size_t stage = 0; stage < blocks.size(); ++stage, width *= 2)
     for (int64_t i = 0; i < blocks[stage]; ++i) {
@@ -93,11 +92,10 @@ void zoo::buildMobilenetV2(NetworkBuilder &b, DataMap &config) {
       int64_t stride = i ? 1 : stage.stride, hidden = channels * stage.expansion;
       ValueId y = x;
       if (stage.expansion > 1)
-        y = relu6(name + ".expand.relu6", convNorm(b, name + ".expand", name + ".expand.bn", y,
-                                                   channels, hidden, 1, 1));
-      y = relu6(name + ".depthwise.relu6",
-                convNorm(b, name + ".depthwise", name + ".depthwise.bn", y, hidden, hidden, 3,
-                         stride, hidden));
+        y = relu6(name + ".expand.relu6",
+                  convNorm(b, name + ".expand", name + ".expand.bn", y, channels, hidden, 1, 1));
+      y = relu6(name + ".depthwise.relu6", convNorm(b, name + ".depthwise", name + ".depthwise.bn",
+                                                    y, hidden, hidden, 3, stride, hidden));
       y = convNorm(b, name + ".project", name + ".project.bn", y, hidden, stage.channels, 1, 1);
       x = stride == 1 && channels == stage.channels ? b.add(name + ".add", x, y) : y;
       channels = stage.channels;

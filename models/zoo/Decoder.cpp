@@ -84,8 +84,7 @@ void Decoder::rotations(int64_t elements, double theta) {
   rotated = elements;
   Floats frequencies;
   for (int64_t i = 0; i < rotated / 2; ++i)
-    frequencies.push_back(
-        static_cast<float>(std::pow(theta, -2.0 * double(i) / double(rotated))));
+    frequencies.push_back(static_cast<float>(std::pow(theta, -2.0 * double(i) / double(rotated))));
   ValueId place = b.node("Unsqueeze", "rotary.positions", {positions, b.ints("rotary.axis", {1})});
   // In fp32: a half cannot hold a position above 2048.
   auto cast = [&](const Twine &name, ValueId x, ElementType to) {
@@ -114,9 +113,10 @@ ValueId Decoder::rotate(const std::string &name, ValueId x) {
     rest = parts[1];
   }
   auto halves = b.split(name + ".halves", x, 3, {rotated / 2, rotated / 2});
-  ValueId turned = b.concat(name + ".turned", {b.node("Neg", name + ".neg", {halves[1]}), halves[0]}, 3);
-  ValueId y = b.add(name + ".rotary", b.mul(name + ".cos", x, cosine),
-                    b.mul(name + ".sin", turned, sine));
+  ValueId turned =
+      b.concat(name + ".turned", {b.node("Neg", name + ".neg", {halves[1]}), halves[0]}, 3);
+  ValueId y =
+      b.add(name + ".rotary", b.mul(name + ".cos", x, cosine), b.mul(name + ".sin", turned, sine));
   return rest == kNoValue ? y : b.concat(name + ".rotated", {y, rest}, 3);
 }
 
@@ -142,15 +142,17 @@ ValueId Decoder::attention(const std::string &name, int64_t layer, ValueId x, bo
       b.node("MatMul", name + ".scores", {q, b.transpose(name + ".keys.t", k, {0, 1, 3, 2})});
   scores = b.mul(name + ".scaled", scores, b.scalar(name + ".scale", 1 / std::sqrt(double(width))));
   if (group > 1)
-    scores = b.node("Reshape", name + ".scores.heads",
-                    {scores, b.concat(name + ".scores.shape",
-                                      {b.ints(name + ".scores.rows", {0, kvHeads, group, -1}), total}, 0)});
+    scores = b.node(
+        "Reshape", name + ".scores.heads",
+        {scores, b.concat(name + ".scores.shape",
+                          {b.ints(name + ".scores.rows", {0, kvHeads, group, -1}), total}, 0)});
   scores = b.add(name + ".masked", scores, mask);
   ValueId weights = b.node("Softmax", name + ".softmax", {scores}, {{"axis", {int64_t(-1)}}});
   if (group > 1)
-    weights = b.node("Reshape", name + ".weights",
-                     {weights, b.concat(name + ".weights.shape",
-                                        {b.ints(name + ".weights.rows", {0, kvHeads, -1}), total}, 0)});
+    weights =
+        b.node("Reshape", name + ".weights",
+               {weights, b.concat(name + ".weights.shape",
+                                  {b.ints(name + ".weights.rows", {0, kvHeads, -1}), total}, 0)});
   ValueId y = b.node("MatMul", name + ".mix", {weights, v});
   if (group > 1) // back to [batch, heads, seq, width]
     y = b.reshape(name + ".heads", y, {0, heads, -1, width});
@@ -187,7 +189,8 @@ ValueId mixture(NetworkBuilder &b, const std::string &name, ValueId x, int64_t h
   auto stack = [&](const char *what, int64_t from, int64_t to) {
     return b.weight(name + ".experts." + what, {experts, from, to}, 1 / std::sqrt(double(from)));
   };
-  ValueId gate = stack("w1", hidden, ffn), down = stack("w2", ffn, hidden), up = stack("w3", hidden, ffn);
+  ValueId gate = stack("w1", hidden, ffn), down = stack("w2", ffn, hidden),
+          up = stack("w3", hidden, ffn);
   ValueId sum = kNoValue;
   for (int64_t i = 0; i < topK; ++i) {
     std::string expert = name + ".expert" + std::to_string(i);
@@ -249,8 +252,9 @@ void zoo::buildGpt(NetworkBuilder &b, DataMap &config) {
   if (rotary)
     d.rotations(rotary, 10000);
   else
-    x = b.add("embed", x, b.node("Gather", "embed_positions",
-                                 {b.weight("embed_positions.weight", {context, d.hidden}, 1), d.positions}));
+    x = b.add("embed", x,
+              b.node("Gather", "embed_positions",
+                     {b.weight("embed_positions.weight", {context, d.hidden}, 1), d.positions}));
   for (int64_t i = 0; i < d.layers; ++i) {
     std::string name = "layers." + std::to_string(i);
     ValueId normal = b.layerNorm(name + ".norm", x, d.hidden, eps);

@@ -14,8 +14,8 @@ ValueId selfAttention(NetworkBuilder &b, const Twine &name, ValueId x, int64_t h
                       int64_t heads, ValueId mask) {
   int64_t width = hidden / heads;
   auto project = [&](const char *what) {
-    return b.splitHeads(name + "." + what + ".heads", b.linear(name + "." + what, x, hidden, hidden),
-                        heads, width);
+    return b.splitHeads(name + "." + what + ".heads",
+                        b.linear(name + "." + what, x, hidden, hidden), heads, width);
   };
   ValueId q = project("query"), k = project("key"), v = project("value");
   ValueId y = b.mergeHeads(name + ".merge", b.attention(name, q, k, v, width, mask), heads, width);
@@ -77,14 +77,14 @@ void zoo::buildVit(NetworkBuilder &b, DataMap &config) {
 
   std::string side = std::to_string(image);
   ValueId pixels = b.input("input", {"batch", "3", side, side});
-  ValueId weights =
-      b.weight("patch.weight", {hidden, 3, patch, patch}, 1 / std::sqrt(3.0 * double(patch * patch)));
+  ValueId weights = b.weight("patch.weight", {hidden, 3, patch, patch},
+                             1 / std::sqrt(3.0 * double(patch * patch)));
   ValueId x = b.node("Conv", "patch", {pixels, weights, b.weight("patch.bias", {hidden}, 0.02)},
                      {{"kernel_shape", {Ints{patch, patch}}}, {"strides", {Ints{patch, patch}}}});
   x = b.transpose("tokens", b.reshape("tokens.flat", x, {0, hidden, tokens}), {0, 2, 1});
   // One class token for each image of the batch.
-  ValueId batch = b.node("Shape", "class.batch", {pixels},
-                         {{"start", {int64_t(0)}}, {"end", {int64_t(1)}}});
+  ValueId batch =
+      b.node("Shape", "class.batch", {pixels}, {{"start", {int64_t(0)}}, {"end", {int64_t(1)}}});
   ValueId shape = b.concat("class.shape", {batch, b.ints("class.rest", {1, hidden})}, 0);
   ValueId token = b.node("Expand", "class", {b.weight("class.token", {1, 1, hidden}, 0.02), shape});
   x = b.concat("tokens.all", {token, x}, 1);

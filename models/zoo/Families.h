@@ -15,6 +15,8 @@ void buildBert(NetworkBuilder &, DataMap &config);
 void buildVit(NetworkBuilder &, DataMap &config);
 void buildLlama(NetworkBuilder &, DataMap &config); ///< with experts: Mixtral
 void buildGpt(NetworkBuilder &, DataMap &config);   ///< GPT-2 and GPT-J
+void buildSdUnet(NetworkBuilder &, DataMap &config);
+void buildFlux(NetworkBuilder &, DataMap &config);
 
 /// A required size from 1.
 inline int64_t size(DataMap &config, llvm::StringRef key) {

@@ -59,8 +59,8 @@ ValueId NetworkBuilder::constant(const Twine &name, Tensor tensor) {
 }
 
 ValueId NetworkBuilder::ints(const Twine &name, Ints values) {
-  return constant(name, Tensor::of<int64_t>(ElementType::Int64,
-                                            {static_cast<int64_t>(values.size())}, values));
+  return constant(
+      name, Tensor::of<int64_t>(ElementType::Int64, {static_cast<int64_t>(values.size())}, values));
 }
 
 ValueId NetworkBuilder::index(const Twine &name, int64_t number) {
@@ -110,13 +110,12 @@ ValueId NetworkBuilder::transpose(const Twine &name, ValueId x, Ints order) {
 
 ValueId NetworkBuilder::slice(const Twine &name, ValueId x, int64_t axis, int64_t from,
                               int64_t to) {
-  return node("Slice", name,
-              {x, ints(name + ".from", {from}), ints(name + ".to", {to}),
-               ints(name + ".axis", {axis})});
+  return node(
+      "Slice", name,
+      {x, ints(name + ".from", {from}), ints(name + ".to", {to}), ints(name + ".axis", {axis})});
 }
 
-std::vector<ValueId> NetworkBuilder::split(const Twine &name, ValueId x, int64_t axis,
-                                           Ints sizes) {
+std::vector<ValueId> NetworkBuilder::split(const Twine &name, ValueId x, int64_t axis, Ints sizes) {
   size_t count = sizes.size();
   return nodes("Split", name, {x, ints(name + ".sizes", std::move(sizes))}, count,
                {{"axis", {axis}}});
@@ -139,12 +138,14 @@ ValueId NetworkBuilder::layerNorm(const Twine &name, ValueId x, int64_t width, d
                                   bool affine) {
   Attributes attributes{{"axis", {int64_t(-1)}}, {"epsilon", {static_cast<float>(epsilon)}}};
   if (affine)
-    return node("LayerNormalization", name,
-                {x, weight(name + ".weight", {width}, 0.02, 1),
-                 weight(name + ".bias", {width}, 0.02)},
-                attributes);
-  ValueId one = floats(name + ".one", {width}, Floats(static_cast<size_t>(width), 1.0f));
-  return node("LayerNormalization", name, {x, one}, attributes);
+    return node(
+        "LayerNormalization", name,
+        {x, weight(name + ".weight", {width}, 0.02, 1), weight(name + ".bias", {width}, 0.02)},
+        attributes);
+  auto [one, isNew] = unitScales.try_emplace(width, kNoValue);
+  if (isNew)
+    one->second = floats("unit." + Twine(width), {width}, Floats(static_cast<size_t>(width), 1.0f));
+  return node("LayerNormalization", name, {x, one->second}, attributes);
 }
 
 ValueId NetworkBuilder::rmsNorm(const Twine &name, ValueId x, int64_t width, double epsilon) {
@@ -164,8 +165,8 @@ ValueId NetworkBuilder::mergeHeads(const Twine &name, ValueId x, int64_t heads, 
   return reshape(name, transpose(name + ".tokens", x, {0, 2, 1, 3}), {0, 0, heads * width});
 }
 
-ValueId NetworkBuilder::attention(const Twine &name, ValueId q, ValueId k, ValueId v,
-                                  int64_t width, ValueId mask) {
+ValueId NetworkBuilder::attention(const Twine &name, ValueId q, ValueId k, ValueId v, int64_t width,
+                                  ValueId mask) {
   ValueId scores =
       node("MatMul", name + ".scores", {q, transpose(name + ".keys", k, {0, 1, 3, 2})});
   scores = mul(name + ".scaled", scores, scalar(name + ".scale", 1 / std::sqrt(double(width))));
@@ -175,12 +176,12 @@ ValueId NetworkBuilder::attention(const Twine &name, ValueId q, ValueId k, Value
   return node("MatMul", name + ".values", {weights, v});
 }
 
-ValueId NetworkBuilder::conv(const Twine &name, ValueId x, int64_t from, int64_t to,
-                             int64_t kernel, int64_t stride, bool bias, int64_t groups) {
+ValueId NetworkBuilder::conv(const Twine &name, ValueId x, int64_t from, int64_t to, int64_t kernel,
+                             int64_t stride, bool bias, int64_t groups) {
   // He et al., Delving Deep into Rectifiers, ICCV 2015: variance 2 / fan-in.
   int64_t fanIn = from / groups * kernel * kernel, pad = (kernel - 1) / 2;
-  std::vector<ValueId> inputs{
-      x, weight(name + ".weight", {to, from / groups, kernel, kernel}, std::sqrt(2.0 / double(fanIn)))};
+  std::vector<ValueId> inputs{x, weight(name + ".weight", {to, from / groups, kernel, kernel},
+                                        std::sqrt(2.0 / double(fanIn)))};
   if (bias)
     inputs.push_back(weight(name + ".bias", {to}, 0.02));
   return node("Conv", name, std::move(inputs),

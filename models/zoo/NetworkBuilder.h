@@ -21,8 +21,7 @@ public:
   NetworkBuilder(Graph &graph, ElementType type) : graph(graph), type(type) {}
 
   /// A dimension is a number or a symbol: {"batch", "3"}.
-  ValueId input(const llvm::Twine &name, ElementType elements,
-                llvm::ArrayRef<std::string> dims);
+  ValueId input(const llvm::Twine &name, ElementType elements, llvm::ArrayRef<std::string> dims);
   ValueId input(const llvm::Twine &name, llvm::ArrayRef<std::string> dims) {
     return input(name, type, dims);
   }
@@ -80,6 +79,7 @@ private:
   Graph &graph;
   ElementType type;
   llvm::StringMap<unsigned> names;
+  std::map<int64_t, ValueId> unitScales; ///< vectors of ones, by size
   int64_t weightCount = 0;
 };
 

@@ -25,6 +25,8 @@ Family familyOf(StringRef name) {
       .Case("vit", buildVit)
       .Case("llama", buildLlama)
       .Case("gpt", buildGpt)
+      .Case("sd_unet", buildSdUnet)
+      .Case("flux", buildFlux)
       .Default(nullptr);
 }
 

@@ -25,8 +25,9 @@ struct ZooTotal {
 
 struct ZooNetwork {
   std::string name, title, source;
-  std::map<std::string, int64_t> defaultDims; ///< sizes of the symbolic dimensions: Bindings::defaults
-  int64_t parameters = 0;                     ///< the published count
+  std::map<std::string, int64_t>
+      defaultDims;        ///< sizes of the symbolic dimensions: Bindings::defaults
+  int64_t parameters = 0; ///< the published count
   std::vector<ZooTotal> totals;
   Model model; ///< not prepared: dimensions are symbols
 };
