@@ -4,6 +4,7 @@
 
 #include "simulator/validate/Evaluators.h"
 
+#include "models/zoo/Zoo.h"
 #include "runtime/onnx/Loader.h"
 
 using namespace llvm;
@@ -30,14 +31,24 @@ Expected<const Graph *> Networks::get(const std::string &name,
     key += ";" + dim + "=" + std::to_string(size);
   std::unique_ptr<Model> &model = loaded[key];
   if (!model) {
-    Expected<Model> read = loadModel(name);
-    if (!read)
-      return read.takeError();
     Bindings bindings;
     bindings.dims = dims;
+    auto read = std::make_unique<Model>();
+    if (StringRef zoo = zooName(name); !zoo.empty()) {
+      Expected<ZooNetwork> network = buildZoo(zoo);
+      if (!network)
+        return network.takeError();
+      bindings.defaults = network->defaultDims;
+      *read = std::move(network->model);
+    } else {
+      Expected<Model> file = loadModel(name);
+      if (!file)
+        return file.takeError();
+      *read = std::move(*file);
+    }
     if (Error error = prepare(*read, bindings))
       return std::move(error);
-    model = std::make_unique<Model>(std::move(*read));
+    model = std::move(read);
   }
   return &model->graph;
 }

@@ -4,6 +4,7 @@
 
 #include "models/machine/Machine.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -105,6 +106,25 @@ TEST_CASE("docs/validation.md is what the tool writes today", "[validate]") {
     if (!sameWord(before[i], now[i]))
       FAIL(before[i].str() << " is now " << now[i].str() << ", after "
                            << now[i > 8 ? i - 8 : 0].str() << " ... " << now[i ? i - 1 : 0].str());
+}
+
+TEST_CASE("a reading of a measurement that exceeds the peak is refused", "[validate]") {
+  // BERT runs of MLPerf skip padding. 384 tokens for each question would need 1.4 times the peak.
+  auto groups = readTargets(modelsFolder() + "/validation/mlperf-bert-offline.yaml");
+  REQUIRE(bool(groups));
+  TargetGroup group = std::move(groups->front());
+  Target target = group.targets.front();
+  auto lengths = llvm::find_if(target.fields.children,
+                               [](const DataNode &field) { return field.key == "lengths"; });
+  REQUIRE(lengths != target.fields.children.end());
+  while (lengths->children.size() > 1)
+    lengths->children.erase(lengths->children.begin());
+  CHECK(lengths->children.front().children.front().scalar == "384");
+  group.targets = {target};
+  Networks networks;
+  auto result = evaluate(std::move(group), networks);
+  REQUIRE_FALSE(bool(result));
+  CHECK_THAT(llvm::toString(result.takeError()), Catch::Contains("more than the peak allows"));
 }
 
 TEST_CASE("an error past its bound is noticed", "[validate]") {
