@@ -216,8 +216,14 @@ ExitStatus Run::simulateProgram() {
   if (!simulated) {
     // The program came from our own compiler: a deadlock or a wrong address is our fault. Data
     // can be at fault, too (an index out of range), and the message says so.
-    llvm::errs() << "npucc: error: " << llvm::toString(simulated.takeError()) << '\n';
-    return kInternalError;
+    std::error_code code;
+    std::string text;
+    llvm::handleAllErrors(simulated.takeError(), [&](const llvm::ErrorInfoBase &error) {
+      code = error.convertToErrorCode();
+      text = error.message();
+    });
+    llvm::errs() << "npucc: error: " << text << '\n';
+    return code == std::errc::not_enough_memory ? kUnsupported : kInternalError;
   }
   result = std::move(*simulated);
   if (options.functional)

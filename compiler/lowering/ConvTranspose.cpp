@@ -95,9 +95,12 @@ static LogicalResult lowerConvTranspose(onnx::NodeOp, LoweringContext &c) {
     return c.refuse("the kernel is not constant");
   Ints ones(rank, 1);
   Ints strides = c.getInts("strides", ones), dilations = c.getInts("dilations", ones);
-  for (auto [stride, dilation] : llvm::zip_equal(strides, dilations))
+  for (auto [stride, dilation, kernel] : llvm::zip_equal(strides, dilations, ws.drop_front(2))) {
     if (stride != 1 && dilation != 1)
       return c.refuse("strides and dilations along one dimension");
+    if (stride > kernel) // a phase for each step of a stride, some of them without a tap
+      return c.refuse("strides larger than the kernel");
+  }
   Ints pads = c.getInts("pads", Ints(2 * rank, 0));
   Ints extra = c.getInts("output_padding", Ints(rank, 0));
   StringRef automatic = c.getString("auto_pad", "NOTSET");
@@ -140,7 +143,7 @@ static LogicalResult lowerConvTranspose(onnx::NodeOp, LoweringContext &c) {
     window.stride = ones;
     window.low = window.high = Ints(rank, 0);
     if (empty)
-      return c.refuse("strides larger than the kernel");
+      return c.refuse("outputs that no tap reaches");
     Value covered = cover(c, c.tensor(0), from, extent, 0);
     if (!covered)
       return c.refuse("outputs that no input reaches");

@@ -150,9 +150,10 @@ Error inferDft(InferContext &c) {
 Expected<Tensors> stft(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 2));
   const Tensor &x = inputs[0];
-  if (x.rank() != 2 && x.rank() != 3)
-    return fail("signal " + text(x.shape()) + " must have rank 2 or 3");
   bool complex = x.rank() == 3 && x.shape()[2] == 2;
+  if (x.rank() != 2 && !complex && !(x.rank() == 3 && x.shape()[2] == 1))
+    return fail("signal " + text(x.shape()) +
+                " must be [batch, samples], with a last dimension of 1 or 2 or none");
   if (inputs[1].size() != 1 || inputs[1].asInt(0) < 1)
     return fail("frame_step must be a positive scalar");
   int64_t step = inputs[1].asInt(0), samples = x.shape()[1], length = samples;

@@ -12,6 +12,7 @@
 #include "simulator/functional/TensorMemory.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Errc.h"
 
 #include <cstdlib>
 #include <unistd.h>
@@ -111,8 +112,10 @@ std::string FunctionalMemory::Impl::write(size_t tensor, const Tensor &value) {
 
 llvm::Error FunctionalMemory::load(const std::map<std::string, Tensor> &inputs) {
   if (!impl->allocated)
-    return failure("the simulated memories (" + llvm::Twine(impl->program.dramBytes) +
-                   " bytes of DRAM) do not fit in this computer's memory; use timing mode");
+    return llvm::createStringError(
+        llvm::make_error_code(llvm::errc::not_enough_memory),
+        "the simulated memories (" + llvm::Twine(impl->program.dramBytes) +
+            " bytes of DRAM) do not fit in this computer's memory; use timing mode");
   std::vector<Tensor> cache;
   for (auto [index, place] : llvm::enumerate(impl->program.tensors)) {
     Tensor tensor;
