@@ -34,6 +34,7 @@ struct Options {
   double minSnrDb = 25;          ///< int8: below it, some layers stay in floating point
   uint64_t seed = 0;
   std::string outputDir, reportJson, reportHtml, trace;
+  std::optional<std::string> explainEnergy; ///< a figure, or "" for the total
   EmitPhase emit = EmitPhase::None;
   std::string output; ///< -o
   bool writesOnnxFile() const {

@@ -136,6 +136,9 @@ llvm::Error report(const Options &options, const PreparedModel &prepared,
     text.verbose = options.verbose;
     writeText(llvm::outs(), result, text);
   }
+  if (options.explainEnergy)
+    if (llvm::Error error = explainEnergy(llvm::outs(), result, *options.explainEnergy))
+      return error;
   if (llvm::Error error =
           writeFile(options.reportJson, [&](llvm::raw_ostream &os) { writeJson(os, result); }))
     return error;

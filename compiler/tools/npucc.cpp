@@ -86,6 +86,10 @@ static Text reportJson("report-json", cl::desc("write the report as JSON"), cl::
                        cl::cat(category));
 static Text reportHtml("report-html", cl::desc("write the report as a page"),
                        cl::value_desc("FILE"), cl::cat(category));
+static Text explainEnergy("explain-energy", cl::ValueOptional, cl::value_desc("FIGURE"),
+                          cl::desc("how a figure came about, down to the sources: total, a "
+                                   "component, an action, area, layer:NODE or a GPU"),
+                          cl::cat(category));
 static Text trace("trace", cl::desc("write the timeline (Chrome trace format)"),
                   cl::value_desc("FILE"), cl::cat(category));
 static Opt<EmitPhase> emitPhase(
@@ -133,6 +137,8 @@ static npucc::Options collect() {
   options.reportJson = reportJson;
   options.reportHtml = reportHtml;
   options.trace = trace;
+  if (explainEnergy.getNumOccurrences())
+    options.explainEnergy = explainEnergy;
   options.emit = emitPhase;
   options.output = output;
   options.quiet = quiet;

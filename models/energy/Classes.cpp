@@ -36,6 +36,13 @@ ComponentClass area(const char *name, const char *title,
   return c;
 }
 
+/// The same at any node.
+ComponentClass ratio(const char *name, const char *title) {
+  ComponentClass c = area(name, title, {});
+  c.nodeExponent = 0;
+  return c;
+}
+
 ComponentClass power(const char *name, const char *title, double voltageExponent) {
   ComponentClass c = energy(name, title, {});
   // Leakage and clock power of a mm2 hardly follow the node; both tables that we have say so.
@@ -68,6 +75,12 @@ std::vector<ComponentClass> makeClasses() {
            {{Size::Significand, 1.8, 0.3}}),
       area("area_register", "area of a register bit", {}),
       area("area_bitcell", "area of an SRAM cell", {}),
+      ratio("layout_matrix", "array over the area of its components"),
+      ratio("layout_sram", "memory over the area of its cells"),
+      ratio("share_noc", "interconnect over what it joins"),
+      area("area_control", "area of a control core", {}),
+      ratio("phy_lpddr", "area of a data pin's PHY"), ratio("phy_ddr", "area of a data pin's PHY"),
+      ratio("phy_gddr", "area of a data pin's PHY"), ratio("phy_hbm", "area of a data pin's PHY"),
       power("leakage_logic", "leakage of a mm2 of logic", 1),
       power("leakage_sram", "leakage of a MiB of SRAM", 1),
       power("clock_tree", "clock tree of a mm2 and cycle", 2)};

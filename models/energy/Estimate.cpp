@@ -308,7 +308,7 @@ std::string Estimate::source() const {
   std::vector<std::string> sources;
   for (size_t i = 0; i < std::min(votes.size(), kNamed); ++i) {
     const LibraryRow &row = *votes[i].row;
-    text += (i ? "; " : "") + row.name();
+    text += (i ? "; " : "") + row.name() + (row.note.empty() ? "" : " (" + row.note + ")");
     if (!is_contained(sources, row.source))
       sources.push_back(row.source);
   }

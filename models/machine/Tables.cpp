@@ -106,16 +106,7 @@ Expected<Technology> loadTechnology(StringRef name) {
   map.text("name", technology.name);
   map.number("node_nm", technology.nodeNm, 0.1, 1000);
   map.number("nominal_voltage_v", technology.nominalVoltageV, 0.1, 5);
-  DataMap sram = map.map("sram");
-  sram.integer("reference_bytes", technology.sramReferenceBytes, 1, int64_t(1) << 40);
-  sram.integer("accumulator_reference_bytes", technology.accumulatorReferenceBytes, 1,
-               int64_t(1) << 40);
-  sram.number("size_exponent", technology.sramSizeExponent, 0, 1);
-  std::string ignored;
-  sram.text("source", ignored);
-  sram.finish();
-  readEntries(file, map.map("energy"), "energy", "pJ", technology.energyPj);
-  readEntries(file, map.map("static"), "static", "W", technology.staticW);
+  readEntries(file, map.map("energy", DataMap::Optional), "energy", "pJ", technology.energyPj);
   map.finish();
   if (file.failed())
     return file.takeError();

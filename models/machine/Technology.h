@@ -1,8 +1,7 @@
 //===- Technology.h - Energy per action ---------------------------*- C++ -*-===//
 //
-// models/technology/*.yaml. Energies are per action of a component, in pJ, at the
-// table's node and nominal voltage, each with unit, source and interval.
-// docs/energy.md has the derivations.
+// models/technology/*.yaml: a node and its nominal voltage. What a component costs there follows
+// from the library (models/energy); a technology file may replace the energy of an action.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -22,16 +21,9 @@ struct Constant {
 struct Technology {
   std::string name;
   double nodeNm = 0, nominalVoltageV = 0;
-  /// "<component>.<action>" -> energy, e.g. "matrix.mac_int8", "scratchpad.read_byte",
-  /// "vector.op", "dma.byte", "noc.byte", "control.command". DRAM: DramStandard::energy.
+  /// Overrides: "<component>.<action>" -> energy at the nominal voltage ("matrix.mac_int8",
+  /// "scratchpad.read_byte", ...), in place of what the library composes.
   std::map<std::string, Constant> energyPj;
-  /// "<component>.<what>" -> static power: "scratchpad.leakage_w_per_mib",
-  /// "matrix.leakage_w_per_element", "vector.leakage_w_per_lane", "core.base_w".
-  std::map<std::string, Constant> staticW;
-  /// Energies of SRAM hold at these sizes; at another size they are multiplied by
-  /// (bytes / reference) ^ exponent.
-  int64_t sramReferenceBytes = 1 << 20, accumulatorReferenceBytes = 4096;
-  double sramSizeExponent = 0;
 };
 
 } // namespace npucc

@@ -106,13 +106,16 @@ struct BaselineRow {
   double clockRatio = 1;
   double streamedBytes = 0; ///< of one run: memory is too small for the network
   Ratio speedup, efficiencyGain;
+  /// What the energy was computed with: name ("energy per int8 operation") and constant.
+  std::vector<std::pair<std::string, Constant>> constants;
   Ratio efficiencyGainSameNode; ///< the GPU's energy brought to the NPU's node
 };
 
 /// What the NPU achieved, to compare with.
 struct NpuFigures {
   int64_t batch = 1;
-  double latencyS = 0, energyJ = 0, energyLowJ = 0, energyHighJ = 0, nodeNm = 0;
+  double latencyS = 0, energyJ = 0, nodeNm = 0;
+  std::vector<double> energySamplesJ; ///< kSamples of models/energy/Samples.h
   std::string precision;
 };
 

@@ -1,6 +1,7 @@
 //===- Compare.cpp - The NPU beside GPUs ----------------------------------===//
 
 #include "models/energy/Nodes.h"
+#include "models/energy/Samples.h"
 #include "simulator/baseline/Baseline.h"
 #include "simulator/baseline/Roofline.h"
 
@@ -30,6 +31,43 @@ bool keepsAccuracy(const Gpu &gpu, StringRef asked, StringRef npu) {
   return rank(asked) >= 0 && rank(matched) >= 0 && rank(asked) >= rank(matched);
 }
 
+/// 5th and 95th percentile of GPU over NPU. A GPU's constants are taken to be off together, since
+/// they were fitted together; the NPU's samples are the same beside every GPU.
+Ratio gain(const Gpu &gpu, const GpuRun &run, double share, const NpuFigures &npu) {
+  double factor = share / double(run.batch) * double(npu.batch);
+  Ratio result;
+  result.nominal = run.boardEnergyJ * gpu.scopeFactor.value * factor / npu.energyJ;
+  result.low = result.high = result.nominal;
+  if (npu.energySamplesJ.size() != kSamples)
+    return result;
+  std::vector<double> board = drawSamples(gpu.name + " board energy", run.boardEnergyJ,
+                                          run.boardEnergyLowJ, run.boardEnergyHighJ);
+  std::vector<double> scope = drawSamples("GPU scope factor", gpu.scopeFactor.value,
+                                          gpu.scopeFactor.low, gpu.scopeFactor.high);
+  for (size_t i = 0; i < kSamples; ++i)
+    board[i] *= scope[i] * factor / npu.energySamplesJ[i];
+  auto [low, high] = interval(std::move(board));
+  result.low = std::min(low, result.nominal);
+  result.high = std::max(high, result.nominal);
+  return result;
+}
+
+std::vector<std::pair<std::string, Constant>> constantsOf(const Gpu &gpu, StringRef precision) {
+  std::vector<std::pair<std::string, Constant>> list;
+  for (const std::string &name : {precision.str(), std::string("fp32")}) {
+    auto rate = gpu.rates.find(name);
+    if (rate != gpu.rates.end() && (list.empty() || precision != "fp32"))
+      list.push_back({"energy per " + name + " operation", rate->second.energyPj});
+  }
+  list.push_back({"energy per byte of L2", gpu.l2PjPerByte});
+  list.push_back({"energy per byte of DRAM", gpu.dramPjPerByte});
+  list.push_back({"active power", gpu.activeW});
+  list.push_back({"scope factor", gpu.scopeFactor});
+  if (gpu.dla.count > 0 && precision == "int8")
+    list.push_back({"energy per operation of a DLA", gpu.dla.energyPj});
+  return list;
+}
+
 BaselineRow makeRow(const Gpu &gpu, const GpuRun &run, const NpuFigures &npu, StringRef rule,
                     StringRef precision, bool accurate) {
   BaselineRow row;
@@ -55,15 +93,9 @@ BaselineRow makeRow(const Gpu &gpu, const GpuRun &run, const NpuFigures &npu, St
         rule == "same-batch" ? run.latencyS / npu.latencyS : npuRate / row.inferencesPerSecond;
   row.speedup.low = row.speedup.nominal / kTimeError;
   row.speedup.high = row.speedup.nominal * kTimeError;
-  if (npu.energyJ > 0) {
-    row.efficiencyGain.nominal = row.energyJ / batch / (npu.energyJ / npuBatch);
-    row.efficiencyGain.low =
-        run.boardEnergyLowJ * share * gpu.scopeFactor.low / batch / (npu.energyHighJ / npuBatch);
-    row.efficiencyGain.high = npu.energyLowJ > 0
-                                  ? run.boardEnergyHighJ * share * gpu.scopeFactor.high / batch /
-                                        (npu.energyLowJ / npuBatch)
-                                  : row.efficiencyGain.nominal;
-  }
+  if (npu.energyJ > 0)
+    row.efficiencyGain = gain(gpu, run, share, npu);
+  row.constants = constantsOf(gpu, precision);
   double node = nodeEnergyRatio(gpu.nodeNm, npu.nodeNm);
   row.efficiencyGainSameNode = {row.efficiencyGain.nominal * node, row.efficiencyGain.low * node,
                                 row.efficiencyGain.high * node};

@@ -2,26 +2,13 @@
 
 #include "simulator/cost/Energy.h"
 
-#include <cmath>
+#include "simulator/cost/Composition.h"
+
+#include "models/energy/Samples.h"
+
+#include <algorithm>
 
 namespace npucc {
-
-namespace {
-
-constexpr double kPico = 1e-12;
-constexpr double kBitsPerByte = 8;
-constexpr double kMebibyte = 1 << 20;
-
-Bounded bounded(const Constant &constant, double factor) {
-  return Bounded{constant.value, constant.low, constant.high}.scaled(factor);
-}
-
-/// How an SRAM's energy per byte grows with its size.
-double sizeFactor(double bytes, int64_t reference, double exponent) {
-  return bytes > 0 ? std::pow(bytes / double(reference), exponent) : 1;
-}
-
-} // namespace
 
 const char *componentName(Component component) {
   static const char *const kNames[] = {"matrix", "vector", "scratchpad", "dram",
@@ -29,23 +16,17 @@ const char *componentName(Component component) {
   return kNames[static_cast<size_t>(component)];
 }
 
-Bounded &Bounded::operator+=(const Bounded &other) {
-  value += other.value;
-  low += other.low;
-  high += other.high;
-  return *this;
-}
-
 Bounded Energy::total() const {
   Bounded sum;
   for (const Bounded &part : byComponent)
     sum += part;
-  return sum;
+  return high > 0 ? Bounded{sum.value, low, high} : sum;
 }
 
 Energy &Energy::operator+=(const Energy &other) {
   for (size_t i = 0; i < kComponents; ++i)
     byComponent[i] += other.byComponent[i];
+  low = high = 0;
   return *this;
 }
 
@@ -73,85 +54,75 @@ Component EnergyModel::componentOf(Action action) {
   }
 }
 
-EnergyModel::EnergyModel(const Machine &machine) {
-  const Technology &technology = machine.technology;
-  double volts = machine.voltageV / technology.nominalVoltageV;
-  double dynamicScale = kPico * volts * volts;
-  // Each column sums into a bank of its own.
-  double bank = double(machine.matrix.accumulatorBytes) / double(machine.matrix.cols);
-
-  for (size_t i = 0; i < actionJ.size(); ++i) {
-    auto action = static_cast<Action>(i);
-    double factor = dynamicScale;
-    switch (action) {
-    case Action::DramReadByte:
-      actionJ[i] = bounded(machine.dram.energy.readPjPerBit, kPico * kBitsPerByte);
-      continue;
-    case Action::DramWriteByte:
-      actionJ[i] = bounded(machine.dram.energy.writePjPerBit, kPico * kBitsPerByte);
-      continue;
-    case Action::DramActivate:
-      actionJ[i] = bounded(machine.dram.energy.activatePj, kPico);
-      continue;
-    case Action::ScratchpadReadByte:
-    case Action::ScratchpadWriteByte:
-      factor *= sizeFactor(double(machine.scratchpad.bytes), technology.sramReferenceBytes,
-                           technology.sramSizeExponent);
-      break;
-    case Action::AccumulatorReadByte:
-    case Action::AccumulatorWriteByte:
-      factor *= sizeFactor(bank, technology.accumulatorReferenceBytes, technology.sramSizeExponent);
-      break;
-    default:
-      break;
-    }
-    auto found = technology.energyPj.find(actionName(action));
-    if (found == technology.energyPj.end())
-      without.push_back(actionName(action));
-    else
-      actionJ[i] = bounded(found->second, factor);
-  }
-
-  auto watts = [&](const char *key, double count) {
-    auto found = technology.staticW.find(key);
-    if (found == technology.staticW.end()) {
-      without.push_back(key);
-      return Bounded{};
-    }
-    return bounded(found->second, count * volts * double(machine.cores));
-  };
-  const char *perMib = "scratchpad.leakage_w_per_mib";
-  power.matrix = watts("matrix.leakage_w_per_element",
-                       double(machine.matrix.rows) * double(machine.matrix.cols));
-  power.matrix += watts(perMib, double(machine.matrix.accumulatorBytes) / kMebibyte);
-  power.vector = watts("vector.leakage_w_per_lane", double(machine.vector.lanes));
-  power.scratchpad = watts(perMib, double(machine.scratchpad.bytes) / kMebibyte);
-  power.core = watts("core.base_w", 1);
-  power.dram = bounded(machine.dram.energy.backgroundWPerChannel, double(machine.dramChannels));
-  if (machine.dram.tRefiNs > 0) // one refresh every tREFI; one bank at a time costs the same
-    power.dramRefresh =
-        bounded(machine.dram.energy.refreshPj,
-                kPico / (machine.dram.tRefiNs * 1e-9) * double(machine.dramChannels));
+EnergyModel::EnergyModel(const Machine &machine) : constants(machine) {
+  areas = areaOf(machine, constants);
+  Composition composition = compose(machine, areas, constants);
+  actionTerms = std::move(composition.actions);
+  powers = std::move(composition.powers);
+  for (size_t i = 0; i < actionJ.size(); ++i)
+    actionJ[i] = constants.bounded(actionTerms[i]);
+  Bounded *const kParts[] = {&power.matrix, &power.vector, &power.scratchpad, &power.core,
+                             &power.clock,  &power.dram,   &power.dramRefresh};
+  for (size_t i = 0; i < powers.size(); ++i)
+    *kParts[i] = constants.bounded(powers[i].second);
 }
 
 Bounded EnergyModel::StaticPower::total() const {
   Bounded sum;
-  for (const Bounded *part : {&matrix, &vector, &scratchpad, &core, &dram, &dramRefresh})
+  for (const Bounded *part : {&matrix, &vector, &scratchpad, &core, &clock, &dram, &dramRefresh})
     sum += *part;
   return sum;
 }
 
 Energy EnergyModel::dynamic(const Actions &actions) const {
   Energy energy;
-  for (size_t i = 0; i < actionJ.size(); ++i)
-    energy[componentOf(static_cast<Action>(i))] += actionJ[i].scaled(actions.count[i]);
+  for (size_t i = 0; i < actionJ.size(); ++i) {
+    double joules = actionJ[i].value * actions.count[i];
+    energy[componentOf(static_cast<Action>(i))] += {joules, joules, joules};
+  }
   return energy;
 }
 
 Energy EnergyModel::total(const Actions &actions, double seconds) const {
   Energy energy = dynamic(actions);
-  energy[Component::Static] = power.total().scaled(seconds);
+  double joules = power.total().value * seconds;
+  energy[Component::Static] = {joules, joules, joules};
   return energy;
+}
+
+Terms EnergyModel::runTerms(const Actions &actions, double seconds, const Component *only) const {
+  std::vector<double> factors(constants.constants().size(), 0);
+  for (size_t i = 0; i < actionTerms.size(); ++i)
+    if (!only || componentOf(static_cast<Action>(i)) == *only)
+      for (const Term &term : actionTerms[i])
+        factors[term.constant] += term.factor * actions.count[i];
+  if (!only || *only == Component::Static)
+    for (const auto &[name, terms] : powers)
+      for (const Term &term : terms)
+        factors[term.constant] += term.factor * seconds;
+  Terms result;
+  for (size_t i = 0; i < factors.size(); ++i)
+    if (factors[i] != 0)
+      result.push_back({i, factors[i]});
+  return result;
+}
+
+Energy EnergyModel::sampled(const Actions &actions, double seconds) const {
+  Energy energy = total(actions, seconds);
+  for (size_t i = 0; i < kComponents; ++i) {
+    auto component = static_cast<Component>(i);
+    Bounded part = constants.bounded(runTerms(actions, seconds, &component));
+    energy.byComponent[i].low = std::min(part.low, energy.byComponent[i].value);
+    energy.byComponent[i].high = std::max(part.high, energy.byComponent[i].value);
+  }
+  Bounded whole = constants.bounded(runTerms(actions, seconds, nullptr));
+  energy.low = whole.low;
+  energy.high = whole.high;
+  return energy;
+}
+
+std::vector<double> EnergyModel::samples(const Actions &actions, double seconds) const {
+  return constants.samples(runTerms(actions, seconds, nullptr));
 }
 
 } // namespace npucc

@@ -55,6 +55,8 @@ public:
       numbers("actions", report.actions);
       numbers("energy_per_action_j", report.energyPerActionJ);
       staticPower();
+      area();
+      constants();
       json.attributeObject("host", [&] {
         attribute("nodes", double(report.hostNodes));
         attribute("time_share", report.hostTimeShare);
@@ -185,8 +187,52 @@ private:
       attribute("vector", report.staticPower.vector.value);
       attribute("scratchpad", report.staticPower.scratchpad.value);
       attribute("core", report.staticPower.core.value);
+      attribute("clock", report.staticPower.clock.value);
       attribute("dram", report.staticPower.dram.value);
       attribute("dram_refresh", report.staticPower.dramRefresh.value);
+    });
+  }
+
+  void area() {
+    const Area &area = report.area;
+    Bounded total = area.total();
+    json.attributeObject("area_mm2", [&] {
+      attribute("total", total.value);
+      attribute("matrix", area.matrix.value);
+      attribute("vector", area.vector.value);
+      attribute("scratchpad", area.scratchpad.value);
+      attribute("noc", area.noc.value);
+      attribute("dram_phy", area.dramPhy.value);
+      attribute("control", area.control.value);
+    });
+    interval("area_interval_mm2", total.low, total.high);
+  }
+
+  void constants() {
+    json.attributeArray("constants", [&] {
+      for (const EnergyConstant &constant : report.constants)
+        json.object([&] {
+          attribute("name", constant.name);
+          attribute("value", constant.value);
+          attribute("low", constant.low);
+          attribute("high", constant.high);
+          attribute("unit", constant.unit);
+          if (constant.nodeNm > 0) {
+            attribute("node_nm", constant.nodeNm);
+            attribute("voltage_v", constant.voltageV);
+          }
+          attribute("scope", constant.scope);
+          attribute("confidence", constant.confidence);
+          attribute("source", constant.source);
+        });
+    });
+    // Joules (watts) per unit of a constant.
+    json.attributeObject("composition", [&] {
+      for (const auto &entry : report.composition)
+        json.attributeObject(entry.first, [&] {
+          for (const auto &[constant, factor] : entry.second)
+            attribute(constant, factor);
+        });
     });
   }
 
@@ -226,6 +272,19 @@ private:
       ratio("efficiency_gain", row.efficiencyGain);
       ratio("efficiency_gain_same_node", row.efficiencyGainSameNode);
       attribute("accuracy_match", row.accuracyMatch);
+      json.attributeArray("constants", [&] {
+        for (const auto &entry : row.constants)
+          json.object([&] {
+            attribute("name", entry.first);
+            attribute("value", entry.second.value);
+            attribute("low", entry.second.low);
+            attribute("high", entry.second.high);
+            attribute("unit", entry.second.unit);
+            attribute("scope", std::string("board"));
+            attribute("confidence", entry.second.confidence);
+            attribute("source", entry.second.source);
+          });
+      });
       attribute("streamed_bytes", row.streamedBytes);
     });
   }

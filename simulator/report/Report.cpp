@@ -62,7 +62,10 @@ public:
 
   RunReport build() {
     describe();
-    report.energy = model.total(result.actions, report.latencyS);
+    report.energy = model.sampled(result.actions, report.latencyS);
+    report.energySamplesJ = model.samples(result.actions, report.latencyS);
+    report.area = model.area();
+    composition();
     report.staticPower = model.staticPower();
     report.dramReadBytes = result.actions[Action::DramReadByte];
     report.dramWrittenBytes = result.actions[Action::DramWriteByte];
@@ -111,6 +114,18 @@ private:
     report.verify = in.verify;
     report.quantization = in.quantization;
     report.tool = in.tool;
+  }
+
+  void composition() {
+    report.constants = model.table().constants();
+    auto add = [&](const std::string &name, const Terms &terms) {
+      for (const Term &term : terms)
+        report.composition[name].push_back({report.constants[term.constant].name, term.factor});
+    };
+    for (size_t i = 0; i < result.actions.count.size(); ++i)
+      add(actionName(static_cast<Action>(i)), model.terms(static_cast<Action>(i)));
+    for (const auto &[name, terms] : model.powerTerms())
+      add("static." + name, terms);
   }
 
   const LayerResult *resultOf(size_t layer) const {
@@ -302,13 +317,16 @@ private:
     list.push_back("time and energy are modelled, not measured: cycle-approximate timing, energy "
                    "per action from published tables at " +
                    machine.technology.name + " (docs/energy.md)");
-    list.push_back("energy_interval_j is the widest there can be: every constant at its low, and "
-                   "every constant at its high end");
+    list.push_back("intervals are the 5th to the 95th percentile of 1000 samples of the constants; "
+                   "they hold the constants' uncertainty, not the model's");
+    for (const EnergyConstant &constant : model.table().constants())
+      if (constant.limited)
+        list.push_back(constant.name + ": no published figure within two generations of " +
+                       machine.technology.name + "; no gain is counted beyond two");
     list.push_back("DRAM draws its background power for as long as the run lasts; host processor, "
                    "board, cooling and power conversion are outside of the scope");
-    for (const std::string &action : model.missing())
-      list.push_back("the technology " + machine.technology.name + " has no energy for " + action +
-                     ": counted as 0");
+    for (const std::string &component : model.missing())
+      list.push_back("the library of energies has no " + component + ": counted as 0");
     // The same sentence may come from the program and from the driver.
     std::vector<std::string> unique;
     for (std::string &text : list)
@@ -355,8 +373,7 @@ NpuFigures RunReport::figures() const {
   figures.batch = batch;
   figures.latencyS = latencyS;
   figures.energyJ = total.value;
-  figures.energyLowJ = total.low;
-  figures.energyHighJ = total.high;
+  figures.energySamplesJ = energySamplesJ;
   figures.nodeNm = nodeNm;
   figures.precision = precision;
   return figures;

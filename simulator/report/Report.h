@@ -84,6 +84,12 @@ struct RunReport {
   Energy energy;
   EnergyModel::StaticPower staticPower;
   std::map<std::string, double> energyPerActionJ;
+  /// What energies, static powers and areas are made of. `composition`: by action, or
+  /// "static.<part>": names of constants, and joules (watts) per unit of them.
+  std::vector<EnergyConstant> constants;
+  std::map<std::string, std::vector<std::pair<std::string, double>>> composition;
+  Area area;
+  std::vector<double> energySamplesJ; ///< of the total
   std::map<std::string, double> actions;
   double dramReadBytes = 0, dramWrittenBytes = 0;
   int64_t hostNodes = 0;
@@ -113,6 +119,11 @@ struct TextOptions {
   bool verbose = false;      ///< every layer, every assumption
 };
 void writeText(llvm::raw_ostream &os, const RunReport &report, const TextOptions &options);
+
+/// How a figure came about, down to the sources: "" or "total", a component ("matrix"), an action
+/// ("matrix.mac_int8"), "area", a layer ("layer:NODE"), or a GPU ("h100-sxm"). The error names
+/// what there is.
+llvm::Error explainEnergy(llvm::raw_ostream &os, const RunReport &report, llvm::StringRef figure);
 
 /// One self-contained page.
 void writeHtml(llvm::raw_ostream &os, const RunReport &report);

@@ -82,6 +82,9 @@ private:
              : "");
     line("energy", si(energy.value, "J"),
          si(energy.low, "J", 3) + " to " + si(energy.high, "J", 3) + ", " + report.energyScope);
+    Bounded area = report.area.total();
+    line("area", significant(area.value, 3) + " mm2",
+         significant(area.low, 2) + " to " + significant(area.high, 2) + " mm2, with DRAM's PHY");
     line("power", si(report.latencyS > 0 ? energy.value / report.latencyS : 0, "W"),
          si(perJoule(report.ops()), "op/J") + ", " + si(perJoule(double(report.batch)), "inf/J"));
     line("DRAM", si(report.dramReadBytes + report.dramWrittenBytes, "B"),

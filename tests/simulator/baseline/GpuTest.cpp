@@ -1,6 +1,7 @@
 //===- GpuTest.cpp - GPU baselines ----------------------------------------===//
 
 #include "simulator/baseline/Baseline.h"
+#include "models/energy/Samples.h"
 #include "simulator/baseline/Roofline.h"
 #include "simulator/baseline/Workload.h"
 
@@ -263,8 +264,7 @@ TEST_CASE("ratios say how much better the NPU is", "[gpu]") {
   npu.batch = 1;
   npu.latencyS = 1e-3;
   npu.energyJ = 1e-3;
-  npu.energyLowJ = 0.5e-3;
-  npu.energyHighJ = 2e-3;
+  npu.energySamplesJ = drawSamples("npu", 1e-3, 0.5e-3, 2e-3);
   npu.nodeNm = 7;
   npu.precision = "int8";
   auto requests = parseBaselines("l4@16");

@@ -3,10 +3,16 @@
 #include "simulator/report/Report.h"
 #include "simulator/report/Format.h"
 
+#include "models/energy/Samples.h"
+#include "models/machine/DataFile.h"
+
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/JSON.h"
 
 #include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
 
 using namespace npucc;
 
@@ -87,18 +93,47 @@ std::string text(const RunReport &report) {
 
 } // namespace
 
-TEST_CASE("every technology has an energy for every action", "[energy]") {
-  for (const std::string &name : listMachines()) {
-    auto machine = loadMachine(name);
-    REQUIRE(bool(machine));
-    CHECK(EnergyModel(*machine).missing().empty());
-  }
+Machine at(const char *technology) {
   Machine machine = edge();
-  for (const char *name : {"45nm", "28nm", "16nm", "7nm"}) {
-    auto technology = loadTechnology(name);
-    REQUIRE(bool(technology));
-    machine.technology = *technology;
-    CHECK(EnergyModel(machine).missing().empty());
+  auto loaded = loadTechnology(technology);
+  if (!loaded)
+    FAIL(llvm::toString(loaded.takeError()));
+  machine.technology = *loaded;
+  machine.voltageV = loaded->nominalVoltageV;
+  return machine;
+}
+
+TEST_CASE("every technology has an energy for every action", "[energy]") {
+  std::vector<Machine> machines;
+  for (const std::string &name : listMachines())
+    machines.push_back(*loadMachine(name));
+  for (const std::string &name : listDataFiles("technology"))
+    machines.push_back(at(name.c_str()));
+  for (const Machine &machine : machines) {
+    EnergyModel model(machine);
+    CHECK(model.missing().empty());
+    for (size_t i = 0; i < static_cast<size_t>(Action::Count); ++i) {
+      const Bounded &joules = model.perAction(static_cast<Action>(i));
+      INFO(machine.name << " at " << machine.technology.name << ": "
+                        << actionName(static_cast<Action>(i)));
+      CHECK(joules.low > 0);
+      CHECK(joules.low < joules.value);
+      CHECK(joules.value < joules.high);
+    }
+  }
+}
+
+TEST_CASE("a smaller node costs less", "[energy]") {
+  Machine seven = at("7nm");
+  for (const char *older : {"45nm", "28nm", "16nm"}) {
+    EnergyModel old(at(older)), recent(seven);
+    for (Action action : {Action::MacInt8, Action::MacBf16, Action::MacFp32, Action::VectorOp,
+                          Action::ScratchpadReadByte, Action::NocByte, Action::HostOp}) {
+      INFO(older << " " << actionName(action));
+      CHECK(recent.perAction(action).value < old.perAction(action).value);
+    }
+    CHECK(recent.area().matrix.value < old.area().matrix.value);
+    CHECK(recent.area().scratchpad.value < old.area().scratchpad.value);
   }
 }
 
@@ -108,14 +143,24 @@ TEST_CASE("energy is actions times their energy, plus static power times time", 
   Actions actions;
   actions[Action::MacInt8] = 1e6;
   actions[Action::DramReadByte] = 1e3;
-  Energy energy = model.total(actions, 2e-3);
+  Energy energy = model.sampled(actions, 2e-3);
+  // Multiplier and 32-bit adder of the 7 nm table; 40 register bits at 0.75 for 0.7 V.
   CHECK(energy[Component::Matrix].value ==
-        Approx(1e6 * machine.technology.energyPj["matrix.mac_int8"].value * 1e-12));
+        Approx(1e-6 * (0.07 + 0.03 + 40 * 0.0014 * std::pow(0.75 / 0.7, 2))));
   CHECK(energy[Component::Dram].value ==
         Approx(8e3 * machine.dram.energy.readPjPerBit.value * 1e-12));
   CHECK(energy[Component::Static].value == Approx(model.staticPower().total().value * 2e-3));
   CHECK(energy.total().low < energy.total().value);
   CHECK(energy.total().value < energy.total().high);
+  CHECK(energy.total().value == Approx(model.total(actions, 2e-3).total().value));
+}
+
+TEST_CASE("the technology file's own energies count", "[energy]") {
+  Machine machine = edge();
+  machine.technology.energyPj["matrix.mac_int8"] = {2, 1, 3, "pJ", "measured on our chip", "high"};
+  CHECK(EnergyModel(machine).perAction(Action::MacInt8).value == Approx(2e-12));
+  machine.voltageV /= 2;
+  CHECK(EnergyModel(machine).perAction(Action::MacInt8).value == Approx(0.5e-12));
 }
 
 TEST_CASE("voltage scales dynamic energy by its square and leakage linearly", "[energy]") {
@@ -126,14 +171,168 @@ TEST_CASE("voltage scales dynamic energy by its square and leakage linearly", "[
         Approx(model.perAction(Action::MacInt8).value / 4));
   CHECK(lower.perAction(Action::DramReadByte).value == model.perAction(Action::DramReadByte).value);
   CHECK(lower.staticPower().scratchpad.value == Approx(model.staticPower().scratchpad.value / 2));
+  CHECK(lower.staticPower().clock.value == Approx(model.staticPower().clock.value / 4));
   CHECK(lower.staticPower().dram.value == model.staticPower().dram.value);
 }
 
-TEST_CASE("a larger scratchpad costs more for each byte", "[energy]") {
-  Machine machine = edge(), large = machine;
+TEST_CASE("a larger bank costs more for each byte, a wider row less", "[energy]") {
+  Machine machine = edge(), large = machine, wide = machine;
   large.scratchpad.bytes *= 16;
-  CHECK(EnergyModel(large).perAction(Action::ScratchpadReadByte).value >
-        EnergyModel(machine).perAction(Action::ScratchpadReadByte).value);
+  wide.scratchpad.writeBytesPerCycle *= 2;
+  double joules = EnergyModel(machine).perAction(Action::ScratchpadReadByte).value;
+  CHECK(EnergyModel(large).perAction(Action::ScratchpadReadByte).value > joules);
+  CHECK(EnergyModel(wide).perAction(Action::ScratchpadReadByte).value < joules);
+}
+
+TEST_CASE("intervals are sampled, and what stands on both sides cancels", "[energy]") {
+  // Constants that are independent add up to less than all low and all high ends.
+  Machine machine = edge();
+  EnergyModel model(machine);
+  Actions actions;
+  actions[Action::MacInt8] = 1e9;
+  actions[Action::DramReadByte] = 2e6;
+  actions[Action::ScratchpadReadByte] = 1e8;
+  Energy energy = model.sampled(actions, 0);
+  double low = 0, high = 0;
+  for (const Bounded &part : energy.byComponent) {
+    low += part.low;
+    high += part.high;
+  }
+  CHECK(energy.total().low > low);
+  CHECK(energy.total().high < high);
+  // The same work on the same machine: a ratio of exactly 2, whatever the constants are.
+  Actions twice = actions;
+  twice += actions;
+  std::vector<double> once = model.samples(actions, 0), both = model.samples(twice, 0);
+  for (size_t i = 0; i < once.size(); ++i)
+    CHECK(both[i] / once[i] == Approx(2));
+  CHECK(model.samples(actions, 0) == EnergyModel(machine).samples(actions, 0));
+}
+
+TEST_CASE("samples keep the constant's interval", "[energy]") {
+  std::vector<double> samples = drawSamples("x", 2, 1, 8);
+  auto [low, high] = interval(samples);
+  CHECK(low == Approx(1).epsilon(0.1));
+  CHECK(high == Approx(8).epsilon(0.2));
+  CHECK(drawSamples("x", 2, 1, 8) == samples);
+  CHECK(drawSamples("y", 2, 1, 8) != samples);
+  std::sort(samples.begin(), samples.end());
+  CHECK(samples[samples.size() / 2] == Approx(2).epsilon(0.1));
+}
+
+TEST_CASE("energies of whole machines lie where chips do", "[energy]") {
+  // NVDLA's primer: 0.26 pJ a multiply-accumulate at 16 nm for the core on average, estimated;
+  // Simba's best voltage: 0.22. An element alone must cost less than twice the core's, and its
+  // interval hold both.
+  Machine machine = *loadMachine("nvdla-small");
+  Bounded mac = EnergyModel(machine).perAction(Action::MacInt8);
+  CHECK(mac.value < 2 * 0.264e-12);
+  CHECK(mac.low < 0.22e-12);
+  CHECK(mac.high > 0.264e-12);
+}
+
+TEST_CASE("areas of whole machines lie where chips do", "[area]") {
+  // NVDLA's primer: 64 multipliers and 128 KiB are 0.55 mm2 at 16 nm, without DRAM's PHY, a
+  // control core and a vector unit that runs anything.
+  Machine nvdla = *loadMachine("nvdla-small");
+  Area area = EnergyModel(nvdla).area();
+  Bounded core = area.matrix;
+  core += area.scratchpad;
+  CHECK(core.low < 0.55);
+  CHECK(core.high > 0.25);
+  // Twice the array, twice its area; the interval holds the value.
+  Machine wide = nvdla;
+  wide.matrix.cols *= 2;
+  wide.matrix.accumulatorBytes *= 2;
+  CHECK(EnergyModel(wide).area().matrix.value == Approx(2 * area.matrix.value));
+  CHECK(area.total().low < area.total().value);
+  CHECK(area.total().value < area.total().high);
+}
+
+TEST_CASE("every number of a report can be traced", "[report]") {
+  Run run;
+  run.result.actions[Action::HostByte] += 5;
+  RunReport built = run.report();
+  Graph graph;
+  auto requests = parseBaselines("h100-sxm,jetson-agx-orin-64");
+  REQUIRE(bool(requests));
+  auto rows = compareWithGpus(*requests, graph, built.figures());
+  REQUIRE(bool(rows));
+  built.baselines = *rows;
+  llvm::json::Object report = json(built);
+
+  std::map<std::string, double> values;
+  auto isTraced = [&](const llvm::json::Object &constant) {
+    std::string name = constant.getString("name")->str();
+    INFO(name);
+    double value = *constant.getNumber("value");
+    CHECK(*constant.getNumber("low") < value);
+    CHECK(value < *constant.getNumber("high"));
+    for (const char *key : {"unit", "source", "scope", "confidence"}) {
+      INFO(key);
+      REQUIRE(constant.getString(key));
+      CHECK_FALSE(constant.getString(key)->empty());
+    }
+    CHECK(constant.getString("source")->size() > 10);
+    // What belongs to a node names it.
+    if (!constant.getNumber("node_nm"))
+      CHECK_THAT(name + constant.getString("scope")->str(),
+                 Catch::Contains("dram") || Catch::Contains("board"));
+    values[name] = value;
+  };
+  for (const llvm::json::Value &constant : *report.getArray("constants"))
+    isTraced(*constant.getAsObject());
+
+  // Every energy and power is the sum of its constants.
+  const llvm::json::Object &composition = *report.getObject("composition");
+  auto sum = [&](const std::string &figure) {
+    INFO(figure);
+    REQUIRE(composition.getObject(figure));
+    double total = 0;
+    for (const auto &[constant, factor] : *composition.getObject(figure)) {
+      INFO(constant.str());
+      REQUIRE(values.count(constant.str()));
+      total += *factor.getAsNumber() * values[constant.str()];
+    }
+    return total;
+  };
+  for (const auto &[action, count] : *report.getObject("actions"))
+    CHECK(sum(action.str()) ==
+          Approx(*report.getObject("energy_per_action_j")->getNumber(action)));
+  for (const auto &[part, watts] : *report.getObject("static_power_w"))
+    if (part != "total")
+      CHECK(sum("static." + part.str()) == Approx(*watts.getAsNumber()));
+  CHECK(report.getArray("energy_interval_j")->size() == 2);
+  CHECK(report.getArray("area_interval_mm2")->size() == 2);
+  double parts = 0;
+  for (const auto &[part, mm2] : *report.getObject("area_mm2"))
+    parts += part == "total" ? 0 : *mm2.getAsNumber();
+  CHECK(parts == Approx(*report.getObject("area_mm2")->getNumber("total")));
+
+  for (const llvm::json::Value &row : *report.getArray("baselines")) {
+    REQUIRE(row.getAsObject()->getArray("constants")->size() >= 5);
+    for (const llvm::json::Value &constant : *row.getAsObject()->getArray("constants"))
+      isTraced(*constant.getAsObject());
+  }
+}
+
+TEST_CASE("an explanation goes down to the sources", "[report]") {
+  Run run;
+  RunReport report = run.report();
+  auto explain = [&](llvm::StringRef figure) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    if (llvm::Error error = explainEnergy(os, report, figure))
+      return llvm::toString(std::move(error));
+    return text;
+  };
+  CHECK_THAT(explain(""), Catch::Contains("int_multiplier 8 bits") && Catch::Contains("Jouppi") &&
+                              Catch::Contains("dram LPDDR5-6400 read"));
+  CHECK_THAT(explain("matrix.mac_int8"), Catch::Contains("register"));
+  CHECK_THAT(explain("area"), Catch::Contains("area_bitcell") && Catch::Contains("layout_sram"));
+  CHECK_THAT(explain("layer:conv"), Catch::Contains("share of the time, 50.0 %"));
+  CHECK_THAT(explain("layer:nothing"), Catch::Contains("no layer is named 'nothing'"));
+  CHECK_THAT(explain("matrox"), Catch::Contains("no figure is named 'matrox' (there are total"));
 }
 
 TEST_CASE("layer rows add up to the totals", "[report]") {
@@ -183,7 +382,7 @@ TEST_CASE("utilization and the lower bound follow their definitions", "[report]"
   CHECK(report.lowerBoundS == Approx(51200 / bandwidth + 1e6 / peak));
   CHECK(report.estimateError == Approx(-0.1));
   ReportInputs resident{"net.onnx", run.program, run.machine, run.result, "timing",
-                        "resident", {},          {},          {},          {}};
+                        "resident", {},          {},          {},         {}};
   CHECK(buildReport(resident).lowerBoundS == Approx(3e6 / peak));
 }
 
