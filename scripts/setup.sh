@@ -8,9 +8,9 @@ npucc_packages=(
   # libraries
   libmlir-22-dev mlir-22-tools llvm-22-dev libonnx-dev libprotobuf-dev protobuf-compiler
   libsystemc-dev libeigen3-dev zlib1g-dev
-  # tests: catch2 for the unit tests, lit and FileCheck of llvm-22-tools, ONNX's node cases
-  # and clang's sanitizers and fuzzer
-  catch2 llvm-22-tools python3-onnx libclang-rt-22-dev
+  # tests: catch2 for the unit tests, lit and FileCheck of llvm-22-tools, ONNX's node cases,
+  # clang's sanitizers and fuzzer, Verilator for the array that judges the matrix engine's timing
+  catch2 llvm-22-tools python3-onnx libclang-rt-22-dev verilator
 )
 
 npucc_say() { echo "npucc: $*" >&2; }

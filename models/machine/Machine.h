@@ -33,7 +33,7 @@ struct MatrixEngine {
   int64_t weightLoadBytesPerCycle = 0;
   bool shadowWeights = true;
   int64_t outputElementsPerCycle = 0;
-  int64_t pipelineCycles = 4; ///< issue and output-stage latency, on top of fill and drain
+  int64_t pipelineCycles = 5; ///< registers beside fill and drain; docs/rtl.md counts them
 };
 
 /// The key of an operation in core.vector.op_cost: the enumerator in lower case with

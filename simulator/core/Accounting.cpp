@@ -16,7 +16,7 @@ void Accounting::add(const Activity &activity, const Actions &actions) {
   last = std::max(last, activity.end);
   result.actions += actions;
   // Pipelined commands of one engine overlap: each moment is counted once.
-  int64_t from = std::max(activity.start, engineBusy[activity.stream]);
+  int64_t from = std::max(activity.busyStart, engineBusy[activity.stream]);
   int64_t busy = std::max<int64_t>(0, activity.busyEnd - from);
   engineBusy[activity.stream] = std::max(engineBusy[activity.stream], activity.busyEnd);
   if (options.recordTrace)

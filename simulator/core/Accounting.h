@@ -11,7 +11,7 @@ struct Activity {
   size_t stream = 0;
   EngineKind engine = EngineKind::Control;
   int32_t command = -1, layer = -1;
-  int64_t start = 0, busyEnd = 0, end = 0; ///< cycles: issue, engine free, result visible
+  int64_t start = 0, busyStart = 0, busyEnd = 0, end = 0; ///< cycles; issue, ..., result visible
   Bound bound = Bound::Control;
   int64_t stretched = 0; ///< the part of the busy time that waits for scratchpad ports
 };

@@ -54,8 +54,12 @@ struct Actions {
 enum class Bound : uint8_t { Matrix, Vector, Dram, Scratchpad, Noc, Control, Host };
 
 struct CommandCost {
-  int64_t cycles = 0;        ///< core clock: the engine is busy; the next command may issue after
+  int64_t cycles = 0;        ///< core clock: what one more of these commands adds to a series
   int64_t latencyCycles = 0; ///< issue to last result visible; >= cycles
+  /// Work begins `leadCycles` after issue (the first weights are there) and after the work of the
+  /// command before, and lasts `workCycles`. The next command may issue `overlapCycles` before
+  /// its end, so that its lead hides behind it.
+  int64_t leadCycles = 0, workCycles = 0, overlapCycles = 0;
   /// Cycles that the command takes of the scratchpad's read and write ports; <= cycles when
   /// it has them for itself.
   double readPortCycles = 0, writePortCycles = 0;

@@ -148,7 +148,8 @@ CommandCost hostCost(const Node &node, llvm::ArrayRef<const ProgramTensor *> inp
 
   CommandCost cost;
   cost.bound = Bound::Host;
-  cost.cycles = cost.latencyCycles = std::max<int64_t>(1, static_cast<int64_t>(std::ceil(cycles)));
+  cost.cycles = cost.latencyCycles = cost.workCycles =
+      std::max<int64_t>(1, static_cast<int64_t>(std::ceil(cycles)));
   cost.actions[Action::ControlCommand] = 1;
   cost.actions[Action::HostOp] = ops;
   cost.actions[Action::HostByte] = inBytes + outBytes;

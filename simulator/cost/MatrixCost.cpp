@@ -11,7 +11,9 @@
 //
 // A held tile costs max(streaming, loading the next tile) with shadow registers, as in the
 // TPU (Jouppi et al., ISCA 2017, section 2: "weight FIFO ... double-buffered"), and their
-// sum without. Checked against the busy cycles of NVDLA's RTL
+// sum without. Column tiles are the outer loop: the output stage empties one while the next one
+// accumulates. Checked to the cycle against a weight-stationary array in Verilog (docs/rtl.md,
+// tests/rtl), and against the busy cycles of NVDLA's RTL
 // (OW * OH * R * S * ceil(C / atomicC) * ceil(K / atomicK)) in tests/simulator/cost.
 //
 //===----------------------------------------------------------------------===//
@@ -115,25 +117,74 @@ struct Mapping {
   int64_t spread = 1;        ///< copies of a tile that share the stream
 };
 
-struct TileShape {
-  int64_t rows, cols, count;
+/// `extent` in tiles of `size`: the full ones, and what the ragged one has (0: there is none).
+struct Tiles {
+  Tiles(int64_t extent, int64_t size)
+      : size(size), full(extent / size), ragged(extent % size), count(full + (ragged ? 1 : 0)) {}
+  int64_t first() const { return full ? size : ragged; }
+  int64_t size, full, ragged, count;
 };
 
-/// The (at most four) shapes of tile: full or ragged in rows and in columns.
-llvm::SmallVector<TileShape, 4> tileShapes(const Mapping &map, int64_t rows, int64_t cols) {
-  llvm::SmallVector<TileShape, 4> shapes;
-  int64_t fullRows = map.rows / rows, lastRows = map.rows % rows;
-  int64_t fullCols = map.cols / cols, lastCols = map.cols % cols;
-  auto add = [&](int64_t r, int64_t c, int64_t count) {
-    if (r > 0 && c > 0 && count > 0)
-      shapes.push_back({r, c, count * map.time});
-  };
-  add(rows, cols, fullRows * fullCols);
-  add(rows, lastCols, fullRows);
-  add(lastRows, cols, fullCols);
-  add(lastRows, lastCols, 1);
-  return shapes;
-}
+/// The array's work on a command, with its start as cycle 0. Column tiles outside, the reduction
+/// inside: `sets` times every column tile, with `passes` times every row tile for each.
+class TileWalk {
+public:
+  TileWalk(Tiles rows, Tiles cols, int64_t sets, int64_t passes, const MatrixEngine &engine,
+           int64_t streamCycles, double loadElement)
+      : rows(rows), cols(cols), sets(sets), passes(passes), shadow(engine.shadowWeights),
+        stream(streamCycles), element(loadElement),
+        rate(static_cast<double>(std::max<int64_t>(engine.weightLoadBytesPerCycle, 1))) {}
+
+  /// Loading a tile. The array takes whole rows: as many in a cycle as the bus can fill when they
+  /// are full, and no more of them when they are not.
+  int64_t load(int64_t r, int64_t c) const {
+    auto lanes = static_cast<int64_t>(std::ceil(rate / (static_cast<double>(cols.size) * element)));
+    auto bytes = static_cast<double>(r * c) * element;
+    return std::max(static_cast<int64_t>(std::ceil(bytes / rate)),
+                    static_cast<int64_t>(llvm::divideCeil(r, lanes)));
+  }
+  int64_t firstLoad() const { return load(rows.first(), cols.first()); }
+  int64_t streamEnd() const { return lastStart() + stream; }
+  int64_t lastStart() const { return beforeLast(sets * setCycles()); }
+
+  /// When the output stage is through, if a row of `cols.size` sums takes it `fullOut` cycles for
+  /// all of a tile's stream, and a ragged one `raggedOut`. It starts on a column tile with the
+  /// first sums of its last pass. The tile that it last waited for is one at an end of a series of
+  /// equal ones.
+  int64_t outputEnd(int64_t fullOut, int64_t raggedOut) const {
+    int64_t outSet = cols.full * fullOut + raggedOut, end = 0;
+    for (int64_t set : {int64_t(0), sets - 1})
+      for (int64_t tile : {int64_t(0), cols.full - 1, cols.full}) {
+        if (tile < 0 || tile >= cols.count)
+          continue;
+        bool last = tile == cols.full;
+        int64_t sums = set * setCycles() + (tile + (last ? 0 : 1)) * columnCycles(cols.size) +
+                       (last ? columnCycles(cols.ragged) : 0);
+        end = std::max(end, beforeLast(sums) + (sets - set) * outSet - tile * fullOut);
+      }
+    return end;
+  }
+
+private:
+  Tiles rows, cols;
+  int64_t sets, passes;
+  bool shadow;
+  int64_t stream;
+  double element, rate;
+
+  /// From the start of the tile before to the start of this one.
+  int64_t step(int64_t r, int64_t c) const {
+    return shadow ? std::max(stream, load(r, c)) : stream + load(r, c);
+  }
+  int64_t columnCycles(int64_t c) const {
+    return passes * (rows.full * step(rows.size, c) + (rows.ragged ? step(rows.ragged, c) : 0));
+  }
+  int64_t setCycles() const {
+    return cols.full * columnCycles(cols.size) + (cols.ragged ? columnCycles(cols.ragged) : 0);
+  }
+  /// The start of a tile, from the steps to all tiles up to it: the first one starts at 0.
+  int64_t beforeLast(int64_t steps) const { return steps - step(rows.first(), cols.first()); }
+};
 
 /// Bytes that the port spends on `bytes` useful ones of an operand. The feeder has a FIFO per
 /// row (and the loader and output stage one per column), filled with words that run either
@@ -145,11 +196,13 @@ double portBytes(double bytes, double element, double word, const AccessDims &ac
 }
 
 int64_t fillDrainCycles(const MatrixEngine &engine) {
-  // Data moves one element per cycle through a systolic or row-stationary array; an adder tree
-  // has a register per level.
+  // Data moves one element per cycle through a systolic or row-stationary array: the last element
+  // works rows - 1 + columns - 1 cycles after the first. (The same count is in SCALE-Sim's
+  // 2 * rows + columns + T - 2 of Samajdar et al., arXiv 1811.02883, with `rows` for the load.)
+  // An adder tree has a register per level.
   if (engine.kind == MatrixKind::DotProduct || engine.kind == MatrixKind::InMemory)
     return llvm::Log2_64_Ceil(static_cast<uint64_t>(std::max<int64_t>(engine.rows, 1)));
-  return engine.rows + engine.cols;
+  return std::max<int64_t>(engine.rows, 1) + std::max<int64_t>(engine.cols, 1) - 2;
 }
 
 } // namespace
@@ -160,7 +213,7 @@ CommandCost matrixCost(const MatrixCommand &command, llvm::ArrayRef<int64_t> ext
   CommandCost cost;
   cost.bound = Bound::Matrix;
   cost.actions[Action::ControlCommand] = 1;
-  cost.cycles = cost.latencyCycles = 1; // an empty command is still decoded
+  cost.cycles = cost.latencyCycles = cost.workCycles = 1; // an empty command is still decoded
   if (llvm::is_contained(extents, 0))
     return cost;
 
@@ -208,25 +261,20 @@ CommandCost matrixCost(const MatrixCommand &command, llvm::ArrayRef<int64_t> ext
   const bool loadsNothing = engine.stationary == Stationary::Output;
   // Output-stationary: the "load" of a tile is the shift-out of the finished one.
   const double loadElement = loadsNothing ? kAccumulatorBytes : loadsInput ? aBytes : bBytes;
-  const auto loadRate = static_cast<double>(std::max<int64_t>(engine.weightLoadBytesPerCycle, 1));
-  const auto streamCycles = static_cast<int64_t>(std::ceil(
-      static_cast<double>(llvm::divideCeil(map.stream, map.spread)) / precision.macsPerCycle));
+  const auto streamSteps = static_cast<int64_t>(llvm::divideCeil(map.stream, map.spread));
+  const auto streamCycles =
+      static_cast<int64_t>(std::ceil(static_cast<double>(streamSteps) / precision.macsPerCycle));
 
-  // Busy cycles and traffic, summed exactly over full and ragged tiles.
-  int64_t cycles = 0, firstOverlap = -1;
-  double rowTraffic = 0, colTraffic = 0, loadTraffic = 0; // elements
-  for (const TileShape &tile : tileShapes(map, R, C)) {
-    double held = static_cast<double>(tile.rows * tile.cols);
-    auto load = static_cast<int64_t>(std::ceil(held * loadElement / loadRate));
-    cycles +=
-        tile.count * (engine.shadowWeights ? std::max(streamCycles, load) : streamCycles + load);
-    if (firstOverlap < 0)
-      firstOverlap = engine.shadowWeights ? std::min(streamCycles, load) : 0;
-    auto count = static_cast<double>(tile.count);
-    rowTraffic += count * static_cast<double>(map.stream * tile.rows);
-    colTraffic += count * static_cast<double>(map.stream * tile.cols);
-    loadTraffic += count * held;
-  }
+  // Each row tile passes once for every column tile and the other way round.
+  const Tiles rowTiles(map.rows, R), colTiles(map.cols, C);
+  const TileWalk walk(rowTiles, colTiles, map.time / map.timeReduction, map.timeReduction, engine,
+                      streamCycles, loadElement);
+  auto times = [&](int64_t a, int64_t b) {
+    return static_cast<double>(map.time) * static_cast<double>(a) * static_cast<double>(b);
+  };
+  double rowTraffic = times(map.stream * map.rows, colTiles.count); // elements
+  double colTraffic = times(map.stream * map.cols, rowTiles.count);
+  double loadTraffic = times(map.rows, map.cols);
   // Which operand enters along the rows, which along the columns, which is held.
   double aElements = loadsInput ? loadTraffic : rowTraffic;
   double bElements = loadsNothing || loadsInput ? colTraffic : loadTraffic;
@@ -250,7 +298,6 @@ CommandCost matrixCost(const MatrixCommand &command, llvm::ArrayRef<int64_t> ext
                     portBytes(bElements * bBytes, bBytes, readWord, bAcross, bAlong);
   double readBytes = aElements * aBytes + bElements * bBytes;
   double writePort = 0, writeBytes = 0;
-  int64_t outputCycles = 0;
   if (runsEpilogue) {
     for (const Operand &input : command.epilogueInputs) {
       double element = elementBytes(input.type), unique = 1;
@@ -268,28 +315,38 @@ CommandCost matrixCost(const MatrixCommand &command, llvm::ArrayRef<int64_t> ext
     double outBytes = elementBytes(command.out.type);
     writeBytes = outElements * outBytes;
     writePort = portBytes(writeBytes, outBytes, writeWord, outAcross, outAlong);
-    outputCycles = static_cast<int64_t>(std::ceil(
-        outElements / static_cast<double>(std::max<int64_t>(engine.outputElementsPerCycle, 1))));
   }
-  cycles = std::max(cycles, outputCycles);
+  cost.leadCycles = walk.firstLoad();
+  cost.workCycles = walk.streamEnd();
+  // The next command's first tile loads behind this one's last tile, or after it.
+  const int64_t released = engine.shadowWeights ? walk.lastStart() : walk.streamEnd();
+  if (runsEpilogue) {
+    const int64_t outRate = std::max<int64_t>(engine.outputElementsPerCycle, 1);
+    auto out = [&](int64_t cols) { // accumulators are read a row at a time
+      return std::max(streamSteps * (int64_t)llvm::divideCeil(cols * map.spread, outRate),
+                      cols ? streamCycles : 0);
+    };
+    // Output-stationary tiles have left the array when they reach the output stage.
+    int64_t outEnd = loadsNothing ? (int64_t)std::ceil(outElements / static_cast<double>(outRate))
+                                  : walk.outputEnd(out(C), out(colTiles.ragged));
+    cost.workCycles = std::max(cost.workCycles, outEnd);
+  }
+  cost.overlapCycles = cost.workCycles - released;
+  cost.cycles = std::max(released + cost.leadCycles, cost.workCycles);
   cost.readPortCycles = readPort / (2 * readWord);
   cost.writePortCycles = writePort / writeWord;
   auto portCycles =
       static_cast<int64_t>(std::ceil(std::max(cost.readPortCycles, cost.writePortCycles)));
-  if (portCycles > cycles) {
-    cycles = portCycles;
+  if (portCycles > cost.cycles) {
+    cost.workCycles += portCycles - cost.cycles;
+    cost.cycles = portCycles;
     cost.bound = Bound::Scratchpad;
   }
-  cost.cycles = std::max<int64_t>(cycles, 1);
-  // The first tile's load precedes its streaming; later loads hide behind it.
-  cost.latencyCycles = cost.cycles + std::max<int64_t>(firstOverlap, 0) + fillDrainCycles(engine) +
-                       engine.pipelineCycles;
+  cost.latencyCycles =
+      cost.leadCycles + cost.workCycles + fillDrainCycles(engine) + engine.pipelineCycles;
 
   // Partial sums pass through the accumulators once per step of the reduction in time.
-  double passes =
-      loadsNothing
-          ? 1
-          : static_cast<double>(map.timeReduction * (int64_t)llvm::divideCeil(map.rows, R));
+  double passes = loadsNothing ? 1 : static_cast<double>(map.timeReduction * rowTiles.count);
   cost.actions[precision.action] = macs;
   cost.actions[Action::WeightLoadByte] =
       loadsNothing ? 0 : (loadsInput ? aElements * aBytes : bElements * bBytes);

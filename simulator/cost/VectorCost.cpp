@@ -159,7 +159,7 @@ CommandCost vectorCost(const VectorCommand &command, llvm::ArrayRef<int64_t> ext
   CommandCost cost;
   cost.bound = Bound::Vector;
   cost.actions[Action::ControlCommand] = 1;
-  cost.cycles = cost.latencyCycles = 1;
+  cost.cycles = cost.latencyCycles = cost.workCycles = 1;
   if (llvm::is_contained(extents, 0))
     return cost;
 
@@ -254,6 +254,7 @@ CommandCost vectorCost(const VectorCommand &command, llvm::ArrayRef<int64_t> ext
   cost.cycles = static_cast<int64_t>(std::ceil(std::max(compute, port)));
   if (port > compute)
     cost.bound = Bound::Scratchpad;
+  cost.workCycles = cost.cycles;
   cost.latencyCycles = cost.cycles + machine.vector.pipelineCycles;
   cost.actions[Action::VectorOp] = points * ops;
   cost.actions[Action::ScratchpadReadByte] = readBytes;

@@ -87,7 +87,7 @@ void StreamEngine::copy(int32_t id, const DmaCost &cost, DmaTraffic traffic) {
   lastDescriptor = now();
   const int64_t start = now();
   const int32_t layer = npu.program.commands[static_cast<size_t>(id)].layer;
-  Activity activity{index, stream.engine, id, layer, start, 0, 0, cost.command.bound, 0};
+  Activity activity{index, stream.engine, id, layer, start, start, 0, 0, cost.command.bound, 0};
   Actions actions = cost.command.actions;
   int64_t end = start + 1;
   if (traffic.reads() && npu.isResident(traffic.firstRead())) { // it is there already

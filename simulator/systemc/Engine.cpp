@@ -133,13 +133,16 @@ void StreamEngine::compute(int32_t id, const CommandCost &cost) {
   PortContention::Demand demand{cost.readPortCycles / cycles, cost.writePortCycles / cycles};
   double factor = npu.ports.stretch(index, demand, start);
   auto busy = std::max(cost.cycles, static_cast<int64_t>(std::ceil(cycles * factor - 1e-6)));
-  engineFree = start + busy;
-  npu.ports.claim(index, demand, engineFree);
+  workEnd = std::max(start + cost.leadCycles, workEnd) + cost.workCycles + busy - cost.cycles;
+  engineFree = workEnd - cost.overlapCycles;
+  npu.ports.claim(index, demand, workEnd);
   const int32_t layer = npu.program.commands[static_cast<size_t>(id)].layer;
-  int64_t end = std::max(completed, engineFree + cost.latencyCycles - cost.cycles);
-  npu.accounting.add(
-      {index, stream.engine, id, layer, start, engineFree, end, cost.bound, busy - cost.cycles},
-      cost.actions);
+  int64_t end =
+      std::max(completed, workEnd + cost.latencyCycles - cost.leadCycles - cost.workCycles);
+  // In a series the lead hides behind the command before, so busy time is what a command adds.
+  npu.accounting.add({index, stream.engine, id, layer, start, std::max(start, workEnd - busy),
+                      workEnd, end, cost.bound, busy - cost.cycles},
+                     cost.actions);
   finishAt(id, end);
 }
 

@@ -142,6 +142,7 @@ private:
   bool done = false;
   int32_t waitsFor = -1;
   int64_t engineFree = 0; ///< the next command may issue
+  int64_t workEnd = 0;    ///< the array or the lanes are free again
   int64_t completed = 0;  ///< every earlier command's results are visible
   std::deque<Completion> pending;
   bool shuffledThisCycle = false;

@@ -40,19 +40,27 @@ MatrixCommand convolution(int64_t oh, int64_t ow, int64_t k, int64_t r, int64_t 
 TEST_CASE("matrix: one full tile streams its pixels", "[cost]") {
   CommandCost c = cost(matmul(100, 64, 64), machine());
   CHECK(c.cycles == 100); // the 64 cycles of loading hide behind streaming
-  // Load the first tile (64), fill and drain 64 + 64, 4 stages of pipeline.
-  CHECK(c.latencyCycles == 100 + 64 + 128 + 4);
+  // Load the first tile (64), skew across the array 63 + 63, 4 stages of pipeline.
+  CHECK(c.latencyCycles == 100 + 64 + 126 + 4);
+  // The next command's load may hide behind the streaming.
+  CHECK(c.leadCycles == 64);
+  CHECK(c.workCycles == 100);
+  CHECK(c.overlapCycles == 100);
   CHECK(c.bound == Bound::Matrix);
 }
 
 TEST_CASE("matrix: ragged tiles load what they use", "[cost]") {
   Machine m = machine();
-  // K = 70 = 64 + 6, N = 100 = 64 + 36: loads of 64, 36, 6 and ceil(3.375) cycles.
-  CHECK(cost(matmul(1, 100, 70), m).cycles == 64 + 36 + 6 + 4);
-  CHECK(cost(matmul(50, 100, 70), m).cycles == 64 + 50 + 50 + 50);
+  // K = 70 = 64 + 6, N = 100 = 64 + 36. A row of weights takes a cycle, also one of 36.
+  CHECK(cost(matmul(1, 100, 70), m).cycles == 64 + 6 + 64 + 6);
+  CHECK(cost(matmul(50, 100, 70), m).cycles == 64 + 50 + 64 + 50);
   CHECK(cost(matmul(196, 100, 70), m).cycles == 4 * 196);
+  // Half a row a cycle: 36 bytes need two, or 64 rows of them ceil(64 * 36 / 32).
+  m.matrix.weightLoadBytesPerCycle = 32;
+  CHECK(cost(matmul(1, 36, 64), m).cycles == 72);
+  m.matrix.weightLoadBytesPerCycle = 64;
   m.matrix.shadowWeights = false;
-  CHECK(cost(matmul(50, 100, 70), m).cycles == 4 * 50 + 64 + 36 + 6 + 4);
+  CHECK(cost(matmul(50, 100, 70), m).cycles == 4 * 50 + 64 + 6 + 64 + 6);
 }
 
 TEST_CASE("matrix: wider arithmetic is slower", "[cost]") {
@@ -125,6 +133,11 @@ TEST_CASE("matrix: the output stage limits short reductions", "[cost]") {
   MatrixCommand c = matmul(100, 64, 8);
   CHECK(cost(c, m).cycles == 100 * 64 / 16);
   CHECK(cost(c, m, true, false).cycles == 100);
+  // Four passes of 100; the last one's 100 rows leave in 4 cycles each, after 300 cycles.
+  CommandCost deep = cost(matmul(100, 64, 256), m);
+  CHECK(deep.workCycles == 300 + 400);
+  // Two column tiles: the first one's outputs leave while the second one accumulates.
+  CHECK(cost(matmul(100, 128, 256), m).workCycles == 700 + 400);
 }
 
 TEST_CASE("matrix: actions", "[cost]") {
