@@ -31,7 +31,8 @@ Expected<Padding> planPad(ArrayRef<int64_t> dims, ArrayRef<int64_t> pads,
   for (size_t i = 0; i < list.size(); ++i) {
     int64_t axis = list[i] < 0 ? list[i] + rank : list[i];
     int64_t before = pads[i], after = pads[i + list.size()];
-    if (std::max(std::abs(before), std::abs(after)) > (int64_t(1) << 40))
+    constexpr int64_t limit = int64_t(1) << 40;
+    if (std::min(before, after) < -limit || std::max(before, after) > limit)
       return fail("padding of dimension " + Twine(axis) + " is out of range");
     plan.begin[axis] = before;
     if (dims[axis] < 0)
