@@ -16,6 +16,13 @@ llvm::Expected<Figure> gpuNetwork(Fields &fields, Networks &networks);
 llvm::Expected<Figure> gpuLlm(Fields &fields, Networks &networks);
 llvm::Expected<Figure> gpuPower(Fields &fields, Networks &networks);
 llvm::Expected<Figure> systemPower(Fields &fields, Networks &networks);
+llvm::Expected<Figure> energyLibraryRow(Fields &fields, Networks &networks);
+llvm::Expected<std::vector<Target>> energyLibrarySet(llvm::StringRef name);
+llvm::Expected<Figure> dramStream(Fields &fields, Networks &networks);
+llvm::Expected<Figure> dramEnergy(Fields &fields, Networks &networks);
+llvm::Expected<Figure> matrixCommands(Fields &fields, Networks &networks);
+llvm::Expected<Figure> convolutionBusy(Fields &fields, Networks &networks);
+llvm::Expected<Figure> machineFigure(Fields &fields, Networks &networks);
 
 /// What the kinds about networks on GPUs have in common: gpu, count (of GPUs; 1), precision,
 /// network, dims (of symbolic dimensions), and where lengths vary `length_dim` and `lengths`, a

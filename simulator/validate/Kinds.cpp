@@ -20,6 +20,16 @@ ArrayRef<Kind> kinds() {
       {"gpu-llm", "output tokens a second of a decoder that serves requests", gpuLlm},
       {"gpu-power", "power of a board at measured rates", gpuPower},
       {"system-power", "power at the wall of a system that runs a network", systemPower},
+      {"energy-library", "a component of the library of energies, estimated without its own row",
+       energyLibraryRow, energyLibrarySet},
+      {"dram-stream", "bandwidth of one copy through the DRAM model, or the time of one run of it",
+       dramStream},
+      {"dram-energy", "energy of a bit from DRAM, with its share of opened rows", dramEnergy},
+      {"matrix-commands", "end of the last of some commands on a matrix engine", matrixCommands},
+      {"convolution-busy", "cycles in which a matrix engine multiplies for a convolution",
+       convolutionBusy},
+      {"machine", "a figure of a machine file: energy of an action, or area of its parts",
+       machineFigure},
   };
   return kKinds;
 }

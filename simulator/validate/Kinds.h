@@ -8,6 +8,7 @@
 
 #include "models/machine/DataFile.h"
 #include "runtime/onnx/Graph.h"
+#include "simulator/validate/Targets.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
@@ -24,6 +25,7 @@ struct Figure {
   std::string note;   ///< what a reader should know: the batch that was chosen, say
   double highest = 0; ///< what the hardware's peak allows; a published figure above it means that
                       ///< the target's fields misread the measurement. 0: unknown
+  double low = 0, high = 0; ///< the interval that our models give; 0: they give none
 };
 
 /// A target's fields while a kind reads them.
@@ -59,6 +61,8 @@ private:
 struct Kind {
   llvm::StringRef name, description;
   llvm::Expected<Figure> (*evaluate)(Fields &fields, Networks &networks);
+  /// Targets that models/ has already, by the name of the set (`targets: NAME`); nullptr: none.
+  llvm::Expected<std::vector<Target>> (*set)(llvm::StringRef name) = nullptr;
 };
 
 llvm::ArrayRef<Kind> kinds();

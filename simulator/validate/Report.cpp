@@ -28,16 +28,34 @@ std::string plainPercent(double fraction) {
   return buffer;
 }
 
-/// "2.36 ms" for units that take a prefix, "9369 samples/s" for others.
+/// "2.36 ms" for units that take a prefix, "9369 samples/s" for others, "0.91" for shares.
 std::string quantity(double value, StringRef unit) {
-  if (unit == "s" || unit == "J")
+  if (unit == "s" || unit == "J" || unit == "B/s")
     return si(value, unit);
+  if (unit == "1")
+    return significant(value);
   return significant(value) + " " + unit.str();
 }
 
 StringRef roleName(const Target &target) { return target.calibration ? "calibration" : "test"; }
 
+/// "1.13 x".
+std::string factorText(double factor) {
+  char buffer[32];
+  snprintf(buffer, sizeof buffer, "%.2f x", factor);
+  return buffer;
+}
+
 std::string asked(const TargetGroup &group) {
+  std::vector<std::string> factors;
+  if (group.meanFactorAsked > 0)
+    factors.push_back("geometric mean " + factorText(group.meanFactorAsked));
+  if (group.worstFactorAsked > 0)
+    factors.push_back("worst " + factorText(group.worstFactorAsked));
+  if (group.insideAsked > 0)
+    factors.push_back(plainPercent(group.insideAsked) + " inside");
+  if (!factors.empty())
+    return join(factors, ", ");
   std::string text;
   if (group.meanAsked > 0)
     text = "mean " + plainPercent(group.meanAsked);
@@ -46,10 +64,15 @@ std::string asked(const TargetGroup &group) {
   return text.empty() ? "-" : text;
 }
 
-std::string errorText(const GroupResult::Errors &errors) {
+std::string errorText(const TargetGroup &group, const GroupResult::Errors &errors) {
   if (errors.count == 0)
     return "-";
-  return plainPercent(errors.mean) + " / " + plainPercent(errors.worst);
+  std::string text = group.byFactor()
+                         ? factorText(errors.meanFactor) + " / " + factorText(errors.worstFactor)
+                         : plainPercent(errors.mean) + " / " + plainPercent(errors.worst);
+  if (errors.intervals > 0)
+    text += ", " + std::to_string(errors.inside) + " inside";
+  return text;
 }
 
 /// Text for a cell of a Markdown table.
@@ -66,14 +89,25 @@ void summaryTable(raw_ostream &os, ArrayRef<GroupResult> groups) {
         "met |\n|---|---|---|---|---|---|\n";
   for (const GroupResult &group : groups) {
     GroupResult::Errors fitted = group.errors(true), tested = group.errors(false);
-    bool any = group.group.meanAsked > 0 || group.group.worstAsked > 0;
+    bool any = asked(group.group) != "-";
     os << "| " << cell(group.group.title) << " | " << group.group.worth << " | " << fitted.count
-       << ", " << errorText(fitted) << " | " << tested.count << ", " << errorText(tested) << " | "
-       << asked(group.group) << " | "
+       << ", " << errorText(group.group, fitted) << " | " << tested.count << ", "
+       << errorText(group.group, tested) << " | " << asked(group.group) << " | "
        << (!any              ? "-"
            : group.asAsked() ? "yes"
                              : "**no**")
        << " |\n";
+  }
+}
+
+void worstTable(raw_ostream &os, ArrayRef<Worst> entries) {
+  os << "| target | published | ours | error | cause |\n|---|---|---|---|---|\n";
+  for (const Worst &entry : entries) {
+    const Target &target = *entry.result->target;
+    os << "| " << entry.group->group.name << "/" << target.id << " | "
+       << quantity(target.published, target.unit) << " | "
+       << quantity(entry.result->ours, target.unit) << " | " << signedPercent(entry.result->error())
+       << " | " << cell(target.cause) << " |\n";
   }
 }
 
@@ -82,22 +116,29 @@ void summaryTable(raw_ostream &os, ArrayRef<GroupResult> groups) {
 void printText(raw_ostream &os, ArrayRef<GroupResult> groups) {
   for (const GroupResult &result : groups) {
     const TargetGroup &group = result.group;
-    os << group.title << " (" << group.metric << "; " << group.worth << ")\n";
-    TextTable table("lrrrll");
-    table.add({"target", "published", "ours", "error", "role", "source"});
+    os << group.title << " (" << group.metric << ")\n";
+    TextTable table("lrrrlll");
+    table.add({"target", "published", "ours", "error", "role", "worth", "source"});
     for (const TargetResult &row : result.results)
-      table.add({row.target->id, quantity(row.target->published, group.unit),
-                 quantity(row.ours, group.unit),
+      table.add({row.target->id, quantity(row.target->published, row.target->unit),
+                 quantity(row.ours, row.target->unit),
                  signedPercent(row.error()) + (row.kept() ? "" : " !"), roleName(*row.target).str(),
-                 fit(row.target->source, 60)});
+                 row.target->worth, fit(row.target->source, 60)});
     table.print(os, 2);
     for (bool calibration : {true, false}) {
       GroupResult::Errors errors = result.errors(calibration);
-      if (errors.count > 0)
-        os << "  " << (calibration ? "calibration" : "test") << ": mean error "
-           << plainPercent(errors.mean) << ", worst " << plainPercent(errors.worst) << '\n';
+      if (errors.count == 0)
+        continue;
+      os << "  " << (calibration ? "calibration" : "test") << ": mean error "
+         << plainPercent(errors.mean) << ", worst " << plainPercent(errors.worst);
+      if (group.byFactor())
+        os << "; factors: geometric mean " << factorText(errors.meanFactor) << ", worst "
+           << factorText(errors.worstFactor);
+      if (errors.intervals > 0)
+        os << "; " << errors.inside << " of " << errors.intervals << " inside of our interval";
+      os << '\n';
     }
-    if (group.meanAsked > 0 || group.worstAsked > 0)
+    if (asked(group) != "-")
       os << "  asked: " << asked(group) << (result.asAsked() ? ": met\n" : ": NOT met\n");
     os << '\n';
   }
@@ -130,6 +171,10 @@ void printJson(raw_ostream &os, ArrayRef<GroupResult> groups) {
               json.attribute("count", int64_t(errors.count));
               json.attribute("mean_error", errors.mean);
               json.attribute("worst_error", errors.worst);
+              json.attribute("geometric_mean_factor", errors.meanFactor);
+              json.attribute("worst_factor", errors.worstFactor);
+              json.attribute("intervals", int64_t(errors.intervals));
+              json.attribute("inside_interval", int64_t(errors.inside));
             });
           }
           json.attribute("as_asked", result.asAsked());
@@ -140,6 +185,13 @@ void printJson(raw_ostream &os, ArrayRef<GroupResult> groups) {
                 json.attribute("role", roleName(*row.target));
                 json.attribute("published", row.target->published);
                 json.attribute("ours", row.ours);
+                if (row.hasInterval())
+                  json.attributeArray("interval", [&] {
+                    json.value(row.low);
+                    json.value(row.high);
+                  });
+                json.attribute("unit", row.target->unit);
+                json.attribute("worth", row.target->worth);
                 json.attribute("error", row.error());
                 if (row.target->bound)
                   json.attribute("bound", *row.target->bound);
@@ -163,17 +215,14 @@ void printMarkdown(raw_ostream &os, ArrayRef<GroupResult> groups) {
         "models are worth. An error is ours over published, less one.\n\n## Summary\n\n";
   summaryTable(os, groups);
   os << "\nWhat a target is worth: *measured* on silicon; *audited*, a result that an independent "
-        "body checked;\n*rtl*, a simulation of the hardware's own description; *vendor-model*; "
+        "body checked;\n*rtl*, a simulation of the hardware's own description; *table*, a table of "
+        "a publication or data sheet, whose\nown origin (silicon, synthesis, a model) differs from "
+        "row to row; *vendor-model*; "
         "*simulator*, somebody else's.\n\n"
-        "## The five worst errors\n\n| target | published | ours | error | cause |\n"
-        "|---|---|---|---|---|\n";
-  for (const Worst &entry : worst(groups, 5)) {
-    const Target &target = *entry.result->target;
-    StringRef unit = entry.group->group.unit;
-    os << "| " << entry.group->group.name << "/" << target.id << " | "
-       << quantity(target.published, unit) << " | " << quantity(entry.result->ours, unit) << " | "
-       << signedPercent(entry.result->error()) << " | " << cell(target.cause) << " |\n";
-  }
+        "## The five worst errors\n\n";
+  worstTable(os, worst(groups, 5));
+  os << "\nThe worst of each group:\n\n";
+  worstTable(os, worstOfEach(groups));
   for (const GroupResult &result : groups) {
     const TargetGroup &group = result.group;
     os << "\n## " << group.title << "\n\nMetric: " << group.metric << ". Source: " << group.source
@@ -188,9 +237,14 @@ void printMarkdown(raw_ostream &os, ArrayRef<GroupResult> groups) {
           notes += (notes.empty() ? "" : "; ") + more.str();
       if (row.target->source != group.source)
         notes += (notes.empty() ? "" : "; ") + row.target->source;
+      if (row.hasInterval() && !row.inside())
+        notes += (notes.empty() ? "" : "; ") + std::string("outside of our interval");
+      if (row.target->worth != group.worth)
+        notes = row.target->worth + (notes.empty() ? "" : "; ") + notes;
       os << "| " << row.target->id << " | " << roleName(*row.target) << " | "
-         << quantity(row.target->published, group.unit) << " | " << quantity(row.ours, group.unit)
-         << " | " << signedPercent(row.error()) << " | " << cell(notes) << " |\n";
+         << quantity(row.target->published, row.target->unit) << " | "
+         << quantity(row.ours, row.target->unit) << " | " << signedPercent(row.error()) << " | "
+         << cell(notes) << " |\n";
     }
   }
 }

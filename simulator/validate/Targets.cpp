@@ -17,10 +17,13 @@ namespace npucc {
 
 namespace {
 
-constexpr StringRef kWorth[] = {"measured", "audited", "rtl", "vendor-model", "simulator"};
+constexpr StringRef kWorth[] = {"measured", "audited", "rtl", "table", "vendor-model", "simulator"};
 constexpr StringRef kRoles[] = {"calibration", "test"};
+/// Figures of other architectures may be off by factors.
+constexpr double kLargestBound = 1e4;
 /// Keys of a target that belong to every kind.
-constexpr StringRef kTargetKeys[] = {"id", "published", "role", "bound", "source", "note", "cause"};
+constexpr StringRef kTargetKeys[] = {"id",   "published", "role", "bound", "source",
+                                     "note", "cause",     "unit", "worth"};
 
 /// The row's own keys before those that the group gives to all.
 DataNode merged(const DataNode &row, const DataNode *common) {
@@ -50,13 +53,41 @@ Target readTarget(DataFile &file, const DataNode &node, const DataNode *common) 
   map.choice("role", kRoles, role);
   target.calibration = role == 0;
   double bound = 0;
-  if (map.number("bound", bound, 0, 100, DataMap::Optional))
+  if (map.number("bound", bound, 0, kLargestBound, DataMap::Optional))
     target.bound = bound;
   map.text("source", target.source, DataMap::Optional);
   map.text("note", target.note, DataMap::Optional);
   map.text("cause", target.cause, DataMap::Optional);
+  map.text("unit", target.unit, DataMap::Optional);
+  if (size_t worth = 0; map.choice("worth", kWorth, worth, DataMap::Optional))
+    target.worth = kWorth[worth].str();
   target.fields = merged(node, common);
   return target;
+}
+
+/// `targets: NAME`: a set that the kind knows.
+void addSet(DataFile &file, const DataNode &name, TargetGroup &group) {
+  const Kind *kind = find_if(kinds(), [&](const Kind &k) { return k.name == group.kind; });
+  if (kind == kinds().end())
+    return;
+  if (!kind->set)
+    return file.error(name, "targets must be a list: " + group.kind + " has no set of its own");
+  Expected<std::vector<Target>> set = kind->set(name.scalar);
+  if (!set)
+    return file.error(name, toString(set.takeError()));
+  group.targets = std::move(*set);
+}
+
+/// What the group says of targets that stand elsewhere: causes of their errors, by id.
+void addCauses(DataFile &file, DataMap causes, TargetGroup &group) {
+  for (const DataNode &entry : causes.entries()) {
+    auto target = find_if(group.targets, [&](const Target &t) { return t.id == entry.key; });
+    if (target == group.targets.end())
+      file.error(entry, "causes: there is no target '" + entry.key + "'");
+    else
+      causes.text(entry.key, target->cause);
+  }
+  causes.finish();
 }
 
 TargetGroup readGroup(DataFile &file, const DataNode &root) {
@@ -81,12 +112,17 @@ TargetGroup readGroup(DataFile &file, const DataNode &root) {
   if (asked.present()) {
     asked.number("mean", group.meanAsked, 0, 10, DataMap::Optional);
     asked.number("worst", group.worstAsked, 0, 10, DataMap::Optional);
+    asked.number("mean_factor", group.meanFactorAsked, 1, 100, DataMap::Optional);
+    asked.number("worst_factor", group.worstFactorAsked, 1, 100, DataMap::Optional);
+    asked.number("inside", group.insideAsked, 0, 1, DataMap::Optional);
     asked.finish();
   }
   DataMap common = map.map("common", DataMap::Optional);
   const DataNode *list = map.find("targets");
-  if (list && list->kind != DataNode::Kind::List)
-    file.error(*list, "targets must be a list");
+  if (list && list->kind == DataNode::Kind::Scalar)
+    addSet(file, *list, group);
+  else if (list && list->kind != DataNode::Kind::List)
+    file.error(*list, "targets must be a list, or the name of a set");
   StringSet<> ids;
   for (const DataNode &row : list ? ArrayRef<DataNode>(list->children) : ArrayRef<DataNode>()) {
     if (row.kind != DataNode::Kind::Map) {
@@ -99,6 +135,13 @@ TargetGroup readGroup(DataFile &file, const DataNode &root) {
     if (!target.id.empty() && !ids.insert(target.id).second)
       file.error(row, "target '" + target.id + "' stands twice");
     group.targets.push_back(std::move(target));
+  }
+  addCauses(file, map.map("causes", DataMap::Optional), group);
+  for (Target &target : group.targets) {
+    if (target.unit.empty())
+      target.unit = group.unit;
+    if (target.worth.empty())
+      target.worth = group.worth;
   }
   map.finish();
   return group;
@@ -159,7 +202,7 @@ Error readBounds(TargetGroup &group) {
   DataMap map(file, &root, "");
   for (Target &target : group.targets) {
     double bound = 0;
-    if (map.number(target.id, bound, 0, 100, DataMap::Optional))
+    if (map.number(target.id, bound, 0, kLargestBound, DataMap::Optional))
       target.bound = bound;
   }
   map.finish(); // bounds of targets that are gone

@@ -23,16 +23,21 @@ struct Target {
   /// What the error's absolute value may be before ./test fails (bounds.yaml).
   std::optional<double> bound;
   std::string source, note, cause; ///< cause: of the error that remains
+  std::string unit, worth;         ///< the group's, where a target has none of its own
   DataNode fields;                 ///< what the kind reads, the group's `common` included
 };
 
 struct TargetGroup {
   std::string file, name, kind, title, metric, unit;
-  std::string worth;  ///< measured, audited, rtl, vendor-model or simulator
+  std::string worth;  ///< measured, audited, rtl, table, vendor-model or simulator
   std::string source; ///< of targets that do not name their own
   std::string split;  ///< why these are calibration and those are tests
   /// What the project asks of the tests: mean and largest absolute error.
   double meanAsked = 0, worstAsked = 0;
+  /// Or of ratios: geometric mean and largest of max(ours, published) over the other one, and the
+  /// share of published figures inside of our interval.
+  double meanFactorAsked = 0, worstFactorAsked = 0, insideAsked = 0;
+  bool byFactor() const { return meanFactorAsked > 0 || worstFactorAsked > 0 || insideAsked > 0; }
   std::vector<Target> targets;
 };
 

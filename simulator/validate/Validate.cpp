@@ -7,6 +7,7 @@
 #include "llvm/ADT/STLExtras.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace llvm;
 
@@ -14,8 +15,14 @@ namespace npucc {
 
 bool TargetResult::kept() const { return !target->bound || std::fabs(error()) <= *target->bound; }
 
+double TargetResult::factor() const {
+  return ours > 0 ? std::max(ours / target->published, target->published / ours)
+                  : std::numeric_limits<double>::infinity();
+}
+
 GroupResult::Errors GroupResult::errors(bool calibration) const {
   Errors errors;
+  double logs = 0;
   for (const TargetResult &result : results) {
     if (result.target->calibration != calibration)
       continue;
@@ -23,9 +30,15 @@ GroupResult::Errors GroupResult::errors(bool calibration) const {
     ++errors.count;
     errors.mean += error;
     errors.worst = std::max(errors.worst, error);
+    logs += std::log(result.factor());
+    errors.worstFactor = std::max(errors.worstFactor, result.factor());
+    errors.intervals += result.hasInterval();
+    errors.inside += result.hasInterval() && result.inside();
   }
-  if (errors.count > 0)
+  if (errors.count > 0) {
     errors.mean /= double(errors.count);
+    errors.meanFactor = std::exp(logs / double(errors.count));
+  }
   return errors;
 }
 
@@ -33,7 +46,10 @@ bool GroupResult::asAsked() const {
   for (bool calibration : {false, true}) {
     Errors all = errors(calibration);
     if ((group.meanAsked > 0 && all.mean > group.meanAsked) ||
-        (group.worstAsked > 0 && all.worst > group.worstAsked))
+        (group.worstAsked > 0 && all.worst > group.worstAsked) ||
+        (group.meanFactorAsked > 0 && all.meanFactor > group.meanFactorAsked) ||
+        (group.worstFactorAsked > 0 && all.worstFactor > group.worstFactorAsked) ||
+        (all.count > 0 && double(all.inside) < group.insideAsked * double(all.count)))
       return false;
   }
   return true;
@@ -56,7 +72,7 @@ Expected<GroupResult> evaluate(TargetGroup group, Networks &networks) {
                                significant(target.published) + " " + result.group.unit +
                                " is more than the peak allows (" + significant(figure->highest) +
                                "): the fields do not describe what was measured");
-    result.results.push_back({&target, figure->value, figure->note});
+    result.results.push_back({&target, figure->value, figure->note, figure->low, figure->high});
   }
   return result;
 }
@@ -70,6 +86,13 @@ std::vector<Worst> worst(ArrayRef<GroupResult> groups, size_t count) {
     return std::fabs(a.result->error()) > std::fabs(b.result->error());
   });
   all.resize(std::min(count, all.size()));
+  return all;
+}
+
+std::vector<Worst> worstOfEach(ArrayRef<GroupResult> groups) {
+  std::vector<Worst> all;
+  for (const GroupResult &group : groups)
+    append_range(all, worst(group, 1));
   return all;
 }
 

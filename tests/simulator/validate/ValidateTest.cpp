@@ -13,6 +13,7 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
+#include <set>
 
 using namespace npucc;
 
@@ -78,11 +79,45 @@ TEST_CASE("tests of each group are as good as is asked", "[validate]") {
 }
 
 TEST_CASE("the worst errors have a cause", "[validate]") {
-  for (const Worst &entry : worst(bundledResults(), 5)) {
+  auto caused = [](const Worst &entry) {
     INFO(entry.group->group.name << '/' << entry.result->target->id << " "
                                  << entry.result->error());
     CHECK_FALSE(entry.result->target->cause.empty());
-  }
+  };
+  for (const Worst &entry : worst(bundledResults(), 5))
+    caused(entry);
+  for (const Worst &entry : worstOfEach(bundledResults()))
+    if (std::fabs(entry.result->error()) > 0.1)
+      caused(entry);
+}
+
+TEST_CASE("every validation is part of the one command", "[validate]") {
+  std::set<std::string> used;
+  for (const GroupResult &group : bundledResults())
+    used.insert(group.group.kind);
+  for (const Kind &kind : kinds())
+    // Measurements of the user's own GPU alone.
+    if (kind.name != "gpu-kernel-power")
+      CHECK(used.count(kind.name.str()) == 1);
+  for (const GroupResult &group : bundledResults())
+    for (const TargetResult &row : group.results) {
+      INFO(group.group.name << '/' << row.target->id);
+      CHECK_FALSE(row.target->source.empty());
+      CHECK_FALSE(row.target->worth.empty());
+      CHECK_FALSE(row.target->unit.empty());
+    }
+}
+
+TEST_CASE("no stream is faster than refresh leaves", "[validate]") {
+  for (const GroupResult &group : bundledResults())
+    if (group.group.name == "dram-timing")
+      for (const TargetResult &row : group.results) {
+        INFO(row.target->id);
+        if (row.target->unit == "s")
+          CHECK(row.ours >= 0.999 * row.target->published);
+        else
+          CHECK(row.ours <= row.target->published);
+      }
 }
 
 TEST_CASE("docs/validation.md is what the tool writes today", "[validate]") {
@@ -158,4 +193,28 @@ TEST_CASE("errors of a group are means and largest of absolute values", "[valida
   CHECK_FALSE(group.asAsked());
   group.group.worstAsked = 0.21;
   CHECK(group.asAsked());
+}
+
+TEST_CASE("factors and intervals of a group", "[validate]") {
+  GroupResult group;
+  group.group.targets.resize(2);
+  for (Target &target : group.group.targets)
+    target.published = 10;
+  group.results.push_back({&group.group.targets[0], 5, "", 4, 11});
+  group.results.push_back({&group.group.targets[1], 20, "", 15, 30});
+  GroupResult::Errors errors = group.errors(false);
+  CHECK(errors.meanFactor == Approx(2)); // half is as bad as twice
+  CHECK(errors.worstFactor == Approx(2));
+  CHECK(errors.intervals == 2);
+  CHECK(errors.inside == 1);
+  group.group.worstFactorAsked = 1.9;
+  CHECK_FALSE(group.asAsked());
+  group.group.worstFactorAsked = 2.1;
+  CHECK(group.asAsked());
+  group.group.insideAsked = 0.6;
+  CHECK_FALSE(group.asAsked());
+  group.group.insideAsked = 0.5;
+  CHECK(group.asAsked());
+  group.group.meanFactorAsked = 1.5;
+  CHECK_FALSE(group.asAsked());
 }
