@@ -5,6 +5,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 using namespace npucc;
 
 namespace {
@@ -59,6 +63,33 @@ TEST_CASE("weights of the zoo take no memory", "[zoo]") {
   for (const auto &[id, tensor] : network.model.graph.constants)
     bytes += static_cast<int64_t>(tensor.byteSize());
   CHECK(bytes < 1 << 20);
+}
+
+TEST_CASE("the largest network opens in less than a second and 200 MB", "[zoo]") {
+#if defined(__SANITIZE_ADDRESS__)
+  WARN("memory is the sanitizer's: skipped");
+#else
+  pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    auto network = buildZoo("llama2-70b");
+    if (!network)
+      _exit(1);
+    Bindings bindings;
+    bindings.defaults = network->defaultDims;
+    bool failed = bool(prepare(network->model, bindings));
+    _exit(failed || countParameters(network->model) != network->parameters);
+  }
+  int status = 0;
+  rusage usage{};
+  REQUIRE(wait4(child, &status, 0, &usage) == child);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  double seconds = double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                   1e-6 * double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+  CHECK(seconds < 1);
+  CHECK(usage.ru_maxrss < 200 * 1024); // KiB
+#endif
 }
 
 TEST_CASE("a name that the zoo does not have is an error with a suggestion", "[zoo]") {
