@@ -253,8 +253,9 @@ void printBounds(raw_ostream &os, const GroupResult &group) {
   os << "# Absolute errors that ./test lets pass: written by `npu-validate --record-bounds`.\n";
   for (const TargetResult &row : group.results) {
     char buffer[32];
-    // One to two points of room: constants change for other reasons, too.
-    snprintf(buffer, sizeof buffer, "%.2f", std::ceil(std::fabs(row.error()) * 100 + 1) / 100);
+    // One to two points of room: constants change for other reasons, too. What is exact stays so.
+    double bound = row.error() == 0 ? 0 : std::ceil(std::fabs(row.error()) * 100 + 1) / 100;
+    snprintf(buffer, sizeof buffer, "%.2f", bound);
     os << row.target->id << ": " << buffer << '\n';
   }
 }
