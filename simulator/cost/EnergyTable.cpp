@@ -45,6 +45,8 @@ size_t EnergyTable::component(StringRef className, const Sizes &sizes) {
     constant.confidence = found->confidence;
     constant.source = found->source();
     constant.scope = found->votes[0].row->scope;
+    constant.generations = found->generations;
+    constant.area = findComponentClass(className)->area;
     constant.limited = found->limited;
   } else {
     constant.source = toString(found.takeError());

@@ -30,7 +30,9 @@ struct EnergyConstant {
   double nodeNm = 0, voltageV = 0; ///< 0: has none (DRAM)
   /// Random variable: constants of one class and node are off together.
   std::string variable;
-  bool limited = false; ///< further from its rows than a headline may scale
+  int generations = 0;  ///< of nodes between its rows and the machine's
+  bool area = false;    ///< an area, or a ratio of areas: scaled all the way
+  bool limited = false; ///< further from its rows than a headline may scale: it is not scaled on
 };
 
 /// Part of a figure: `factor` times a constant.

@@ -220,6 +220,7 @@ private:
           if (constant.nodeNm > 0) {
             attribute("node_nm", constant.nodeNm);
             attribute("voltage_v", constant.voltageV);
+            attribute("generations_scaled", constant.generations);
           }
           attribute("scope", constant.scope);
           attribute("confidence", constant.confidence);

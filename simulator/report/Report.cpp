@@ -2,9 +2,11 @@
 
 #include "simulator/report/Report.h"
 
+#include "models/energy/Nodes.h"
 #include "simulator/report/Format.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <sys/resource.h>
 
@@ -310,6 +312,51 @@ private:
     report.utilization = report.latencyS > 0 ? computing / report.latencyS : 0;
   }
 
+  /// What was published more than two generations away from the machine's node. No energy is
+  /// scaled further than two; areas are.
+  void farScaled() {
+    std::vector<std::string> energies, areas;
+    double joules = 0;
+    int most = 0;
+    for (const EnergyConstant &constant : report.constants) {
+      if (constant.generations <= kMostGenerations)
+        continue;
+      StringRef className = StringRef(constant.name).split(' ').first; // sizes follow
+      className.consume_front("area_");
+      std::vector<std::string> &names = constant.area ? areas : energies;
+      if (!is_contained(names, className))
+        names.push_back(className.str());
+      if (constant.area)
+        most = std::max(most, constant.generations);
+      else
+        joules += energyOf(constant);
+    }
+    if (!energies.empty())
+      report.assumptions.push_back(
+          join(energies, ", ") + ": no published figure within two generations of " +
+          machine.technology.name +
+          "; no gain is counted beyond two, and intervals reach to the whole; together " +
+          percent(joules / std::max(report.energy.total().value, 1e-30)) + " of the energy");
+    if (!areas.empty())
+      report.assumptions.push_back(
+          "areas scaled over up to " + std::to_string(most) +
+          " generations of nodes (Stillmaker and Baas): " + join(areas, ", ") +
+          "; energy has them in leakage, clock tree and wires only");
+  }
+
+  /// Joules of this run that are factors times the constant.
+  double energyOf(const EnergyConstant &constant) const {
+    double joules = 0;
+    for (const auto &[name, terms] : report.composition) {
+      auto count = report.actions.find(name);
+      double times = count == report.actions.end() ? report.latencyS : count->second;
+      for (const auto &[other, factor] : terms)
+        if (other == constant.name)
+          joules += times * factor * constant.value;
+    }
+    return joules;
+  }
+
   void assumptions() {
     auto &list = report.assumptions;
     list.insert(list.end(), program.assumptions.begin(), program.assumptions.end());
@@ -319,10 +366,7 @@ private:
                    machine.technology.name + " (docs/energy.md)");
     list.push_back("intervals are the 5th to the 95th percentile of 1000 samples of the constants; "
                    "they hold the constants' uncertainty, not the model's");
-    for (const EnergyConstant &constant : model.table().constants())
-      if (constant.limited)
-        list.push_back(constant.name + ": no published figure within two generations of " +
-                       machine.technology.name + "; no gain is counted beyond two");
+    farScaled();
     list.push_back("DRAM draws its background power for as long as the run lasts; host processor, "
                    "board, cooling and power conversion are outside of the scope");
     for (const std::string &component : model.missing())
@@ -360,6 +404,13 @@ std::vector<std::string> RunReport::allAssumptions() const {
     if (row.streamedBytes > 0)
       list.push_back("the network does not fit into the memory of " + row.name + " (" + row.rule +
                      "): " + si(row.streamedBytes, "B") + " a run come over the host link");
+  std::string far;
+  for (const BaselineRow &row : baselines)
+    if (nodeSteps(row.nodeNm, nodeNm) > kMostGenerations && !StringRef(far).contains(row.name))
+      far += (far.empty() ? "" : ", ") + row.name;
+  if (!far.empty())
+    list.push_back("gains at the same node scale the energy of " + far +
+                   " over more than two generations of nodes: an upper bound, no headline");
   if (any_of(baselines, [](const BaselineRow &row) { return row.precision == "fp32"; }))
     list.push_back(
         "fp32 runs on a GPU's ordinary lanes; TF32 on its tensor cores is faster and less "

@@ -249,6 +249,79 @@ TEST_CASE("areas of whole machines lie where chips do", "[area]") {
   CHECK(area.total().value < area.total().high);
 }
 
+TEST_CASE("no headline rests on a constant from far away without saying so", "[report]") {
+  for (const std::string &name : listMachines())
+    for (const char *technology : {"45nm", "28nm", "16nm", "7nm", "5nm"}) {
+      Run run;
+      run.machine = *loadMachine(name);
+      run.machine.technology = *loadTechnology(technology);
+      run.result.actions[Action::HostOp] = 1000;
+      run.result.actions[Action::NocByte] = 60000;
+      RunReport report = run.report();
+      std::string text;
+      for (const std::string &assumption : report.assumptions)
+        text += assumption + "\n";
+      INFO(name << " at " << technology << "\n" << text);
+      for (const EnergyConstant &constant : report.constants) {
+        if (constant.generations <= kMostGenerations)
+          continue;
+        INFO(constant.name << ", " << constant.generations << " generations");
+        CHECK((constant.area || constant.limited));
+        llvm::StringRef className = llvm::StringRef(constant.name).split(' ').first;
+        className.consume_front("area_");
+        CHECK_THAT(text, Catch::Contains(className.str()));
+        CHECK_THAT(text, Catch::Contains(constant.area ? "areas scaled over up to"
+                                                       : "no gain is counted beyond two"));
+      }
+    }
+}
+
+TEST_CASE("the share of energy from far away adds up", "[report]") {
+  // At 7 nm routers come from 32 nm, four generations away: all of this run's dynamic energy but
+  // the wire of the same action.
+  Run run;
+  run.result.actions = {};
+  run.result.actions[Action::NocByte] = 1e12;
+  RunReport report = run.report();
+  auto line = std::find_if(report.assumptions.begin(), report.assumptions.end(),
+                           [](const std::string &text) {
+                             return text.find("router, instruction: no") == 0 ||
+                                    text.find("instruction, router: no") == 0;
+                           });
+  REQUIRE(line != report.assumptions.end());
+  double router = 0, total = 0;
+  for (const auto &[constant, factor] : report.composition.at("noc.byte"))
+    for (const EnergyConstant &each : report.constants)
+      if (each.name == constant) {
+        total += factor * each.value;
+        if (constant == "router")
+          router += factor * each.value;
+      }
+  REQUIRE(router > 0);
+  CHECK_THAT(*line, Catch::Contains("together " + percent(router / total) + " of the energy"));
+  run.machine.technology = *loadTechnology("28nm");
+  for (const std::string &text : run.report().assumptions)
+    CHECK(text.find("no gain is counted") == std::string::npos);
+}
+
+TEST_CASE("gains at the same node are no headline over many generations", "[report]") {
+  RunReport report;
+  report.nodeNm = 28;
+  BaselineRow row;
+  row.name = "far";
+  row.nodeNm = 5;
+  report.baselines = {row, row};
+  auto far = [&] {
+    for (const std::string &text : report.allAssumptions())
+      if (text.find("gains at the same node") == 0)
+        return text;
+    return std::string();
+  };
+  CHECK_THAT(far(), Catch::Contains("energy of far over more than two generations"));
+  report.nodeNm = 7;
+  CHECK(far().empty());
+}
+
 TEST_CASE("every number of a report can be traced", "[report]") {
   Run run;
   run.result.actions[Action::HostByte] += 5;
@@ -297,8 +370,7 @@ TEST_CASE("every number of a report can be traced", "[report]") {
     return total;
   };
   for (const auto &[action, count] : *report.getObject("actions"))
-    CHECK(sum(action.str()) ==
-          Approx(*report.getObject("energy_per_action_j")->getNumber(action)));
+    CHECK(sum(action.str()) == Approx(*report.getObject("energy_per_action_j")->getNumber(action)));
   for (const auto &[part, watts] : *report.getObject("static_power_w"))
     if (part != "total")
       CHECK(sum("static." + part.str()) == Approx(*watts.getAsNumber()));
