@@ -316,9 +316,12 @@ private:
   /// scaled further than two; areas are.
   void farScaled() {
     std::vector<std::string> energies, areas;
-    double joules = 0;
+    double joules = 0, byArea = 0, total = std::max(report.energy.total().value, 1e-30);
     int most = 0;
     for (const EnergyConstant &constant : report.constants) {
+      // By the mm and mm2: leakage and clock tree of logic, wires.
+      if (!constant.area && StringRef(constant.unit).contains("mm"))
+        byArea += energyOf(constant);
       if (constant.generations <= kMostGenerations)
         continue;
       StringRef className = StringRef(constant.name).split(' ').first; // sizes follow
@@ -336,12 +339,13 @@ private:
           join(energies, ", ") + ": no published figure within two generations of " +
           machine.technology.name +
           "; no gain is counted beyond two, and intervals reach to the whole; together " +
-          percent(joules / std::max(report.energy.total().value, 1e-30)) + " of the energy");
+          percent(joules / total) + " of the energy");
     if (!areas.empty())
       report.assumptions.push_back(
           "areas scaled over up to " + std::to_string(most) +
           " generations of nodes (Stillmaker and Baas): " + join(areas, ", ") +
-          "; energy has them in leakage, clock tree and wires only");
+          "; energy has them in leakage and clock tree of logic and in wires only, " +
+          percent(byArea / total) + " of it");
   }
 
   /// Joules of this run that are factors times the constant.

@@ -299,6 +299,19 @@ TEST_CASE("the share of energy from far away adds up", "[report]") {
       }
   REQUIRE(router > 0);
   CHECK_THAT(*line, Catch::Contains("together " + percent(router / total) + " of the energy"));
+  double perMm = 0, energy = report.energy.total().value;
+  for (const EnergyConstant &each : report.constants)
+    if (each.name == "wire" || each.name == "leakage_logic" || each.name == "clock_tree")
+      for (const auto &[action, terms] : report.composition)
+        for (const auto &[constant, factor] : terms)
+          if (constant == each.name)
+            perMm += factor * each.value *
+                     (report.actions.count(action) ? report.actions.at(action) : report.latencyS);
+  REQUIRE(perMm > 0);
+  auto areas = std::find_if(report.assumptions.begin(), report.assumptions.end(),
+                            [](const std::string &text) { return text.find("areas scaled") == 0; });
+  REQUIRE(areas != report.assumptions.end());
+  CHECK_THAT(*areas, Catch::Contains("wires only, " + percent(perMm / energy) + " of it"));
   run.machine.technology = *loadTechnology("28nm");
   for (const std::string &text : run.report().assumptions)
     CHECK(text.find("no gain is counted") == std::string::npos);
