@@ -2,11 +2,9 @@
 
 #include "simulator/report/Report.h"
 
-#include "models/energy/Nodes.h"
 #include "simulator/report/Format.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringExtras.h"
 
 #include <sys/resource.h>
 
@@ -312,55 +310,6 @@ private:
     report.utilization = report.latencyS > 0 ? computing / report.latencyS : 0;
   }
 
-  /// What was published more than two generations away from the machine's node. No energy is
-  /// scaled further than two; areas are.
-  void farScaled() {
-    std::vector<std::string> energies, areas;
-    double joules = 0, byArea = 0, total = std::max(report.energy.total().value, 1e-30);
-    int most = 0;
-    for (const EnergyConstant &constant : report.constants) {
-      // By the mm and mm2: leakage and clock tree of logic, wires.
-      if (!constant.area && StringRef(constant.unit).contains("mm"))
-        byArea += energyOf(constant);
-      if (constant.generations <= kMostGenerations)
-        continue;
-      StringRef className = StringRef(constant.name).split(' ').first; // sizes follow
-      className.consume_front("area_");
-      std::vector<std::string> &names = constant.area ? areas : energies;
-      if (!is_contained(names, className))
-        names.push_back(className.str());
-      if (constant.area)
-        most = std::max(most, constant.generations);
-      else
-        joules += energyOf(constant);
-    }
-    if (!energies.empty())
-      report.assumptions.push_back(
-          join(energies, ", ") + ": no published figure within two generations of " +
-          machine.technology.name +
-          "; no gain is counted beyond two, and intervals reach to the whole; together " +
-          percent(joules / total) + " of the energy");
-    if (!areas.empty())
-      report.assumptions.push_back(
-          "areas scaled over up to " + std::to_string(most) +
-          " generations of nodes (Stillmaker and Baas): " + join(areas, ", ") +
-          "; energy has them in leakage and clock tree of logic and in wires only, " +
-          percent(byArea / total) + " of it");
-  }
-
-  /// Joules of this run that are factors times the constant.
-  double energyOf(const EnergyConstant &constant) const {
-    double joules = 0;
-    for (const auto &[name, terms] : report.composition) {
-      auto count = report.actions.find(name);
-      double times = count == report.actions.end() ? report.latencyS : count->second;
-      for (const auto &[other, factor] : terms)
-        if (other == constant.name)
-          joules += times * factor * constant.value;
-    }
-    return joules;
-  }
-
   void assumptions() {
     auto &list = report.assumptions;
     list.insert(list.end(), program.assumptions.begin(), program.assumptions.end());
@@ -370,7 +319,7 @@ private:
                    machine.technology.name + " (docs/energy.md)");
     list.push_back("intervals are the 5th to the 95th percentile of 1000 samples of the constants; "
                    "they hold the constants' uncertainty, not the model's");
-    farScaled();
+    append_range(list, report.farScaled());
     list.push_back("DRAM draws its background power for as long as the run lasts; host processor, "
                    "board, cooling and power conversion are outside of the scope");
     for (const std::string &component : model.missing())
@@ -394,32 +343,6 @@ int64_t peakResidentBytes() {
 
 double RunReport::inferencesPerSecond() const {
   return latencyS > 0 ? double(batch) / latencyS : 0;
-}
-
-std::vector<std::string> RunReport::allAssumptions() const {
-  std::vector<std::string> list = assumptions;
-  if (baselines.empty())
-    return list;
-  list.push_back("GPU figures are modelled, not measured (docs/gpu-baselines.md): tuned library, "
-                 "weights in DRAM, no host transfer; accuracy at equal formats is assumed equal");
-  if (any_of(baselines, [](const BaselineRow &row) { return row.clockRatio < 1; }))
-    list.push_back("the power limit lowers the clock of at least one GPU");
-  for (const BaselineRow &row : baselines)
-    if (row.streamedBytes > 0)
-      list.push_back("the network does not fit into the memory of " + row.name + " (" + row.rule +
-                     "): " + si(row.streamedBytes, "B") + " a run come over the host link");
-  std::string far;
-  for (const BaselineRow &row : baselines)
-    if (nodeSteps(row.nodeNm, nodeNm) > kMostGenerations && !StringRef(far).contains(row.name))
-      far += (far.empty() ? "" : ", ") + row.name;
-  if (!far.empty())
-    list.push_back("gains at the same node scale the energy of " + far +
-                   " over more than two generations of nodes: an upper bound, no headline");
-  if (any_of(baselines, [](const BaselineRow &row) { return row.precision == "fp32"; }))
-    list.push_back(
-        "fp32 runs on a GPU's ordinary lanes; TF32 on its tensor cores is faster and less "
-        "accurate, and counts only when asked for (--baseline NAME@tf32)");
-  return list;
 }
 
 NpuFigures RunReport::figures() const {

@@ -101,6 +101,9 @@ struct RunReport {
   std::optional<QuantizationReport> quantization;
   ToolTimes tool;
 
+  /// What was published more than two generations away from the machine's node, with its share of
+  /// the energy. No energy is scaled further than two; areas are.
+  std::vector<std::string> farScaled() const;
   /// `assumptions`, and what the rows of `baselines` bring with them.
   std::vector<std::string> allAssumptions() const;
   double inferencesPerSecond() const;
