@@ -2,6 +2,7 @@
 
 #include "compiler/driver/Diagnostics.h"
 #include "compiler/onnx/OnnxDialect.h"
+#include "runtime/onnx/Errors.h"
 
 #include "mlir/IR/Location.h"
 #include "llvm/Support/Path.h"
@@ -18,6 +19,11 @@ ModelDiagnostics::ModelDiagnostics(MLIRContext &context, const Model &model)
     opOfNode[node.name] = node.opType;
 }
 
+std::string ModelDiagnostics::prefixOf(StringRef node, StringRef op) const {
+  std::string name = quoted(op);
+  return file + ": node " + quoted(node) + " (" + name.substr(1, name.size() - 2) + "): ";
+}
+
 std::string ModelDiagnostics::describe(Location loc) const {
   StringRef node = onnx::nodeName(loc);
   if (node.empty())
@@ -25,14 +31,13 @@ std::string ModelDiagnostics::describe(Location loc) const {
   auto op = opOfNode.find(node);
   // Graph inputs and constants have named locations, too.
   if (op == opOfNode.end())
-    return file + ": value '" + node.str() + "': ";
-  return file + ": node '" + node.str() + "' (" + op->second + "): ";
+    return file + ": value " + quoted(node) + ": ";
+  return prefixOf(node, op->second);
 }
 
 void ModelDiagnostics::unsupported(const Node &node, StringRef reason) {
   ++unsupportedNodes;
-  llvm::errs() << file << ": node '" << node.name << "' (" << node.opType << "): " << reason
-               << '\n';
+  llvm::errs() << prefixOf(node.name, node.opType) << oneLine(reason.str()) << '\n';
 }
 
 LogicalResult ModelDiagnostics::handle(Diagnostic &diagnostic) {
@@ -54,7 +59,7 @@ LogicalResult ModelDiagnostics::handle(Diagnostic &diagnostic) {
     line += "remark: ";
     break;
   }
-  line += text;
+  line += internal ? text : oneLine(text); // names out of the file may stand in it
   bool isNew = printed.insert(line).second;
   if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
     if (internal || onnx::nodeName(diagnostic.getLocation()).empty())

@@ -31,6 +31,7 @@ public:
 private:
   mlir::LogicalResult handle(mlir::Diagnostic &diagnostic);
   std::string describe(mlir::Location loc) const;
+  std::string prefixOf(llvm::StringRef node, llvm::StringRef op) const;
 
   std::string file;
   llvm::StringMap<std::string> opOfNode;

@@ -223,7 +223,9 @@ ExitStatus Run::simulateProgram() {
       text = error.message();
     });
     llvm::errs() << "npucc: error: " << text << '\n';
-    return code == std::errc::not_enough_memory ? kUnsupported : kInternalError;
+    return code == std::errc::not_enough_memory  ? kUnsupported
+           : code == std::errc::invalid_argument ? kBadUsage
+                                                 : kInternalError;
   }
   result = std::move(*simulated);
   if (options.functional)

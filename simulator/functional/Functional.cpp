@@ -182,8 +182,12 @@ llvm::Error FunctionalMemory::execute(const Command &command, const StreamState 
     return llvm::Error::success();
   static const char *const kinds[] = {"dma", "matrix", "vector", "gather", "host"};
   std::string node = command.layer >= 0 ? p.layers[command.layer].node : "(no node)";
-  return failure(llvm::Twine(kinds[static_cast<size_t>(command.kind)]) + " command of node " +
-                 quoted(node) + ": " + why);
+  // An operator on the control core, and an index that is gathered, may dislike the data.
+  bool data = command.kind == CommandKind::Host || command.kind == CommandKind::Gather;
+  return llvm::createStringError(data ? llvm::make_error_code(llvm::errc::invalid_argument)
+                                      : llvm::inconvertibleErrorCode(),
+                                 llvm::Twine(kinds[static_cast<size_t>(command.kind)]) +
+                                     " command of node " + quoted(node) + ": " + why);
 }
 
 void FunctionalMemory::footprints(const Command &command, const StreamState &state,
