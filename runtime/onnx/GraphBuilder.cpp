@@ -2,7 +2,9 @@
 
 #include "runtime/onnx/GraphBuilder.h"
 
+#include "runtime/onnx/AttributeKinds.h"
 #include "runtime/onnx/Errors.h"
+#include "runtime/onnx/Prepare.h"
 
 #include <onnx/onnx_pb.h>
 
@@ -89,6 +91,11 @@ llvm::Error GraphBuilder::readType(const onnx::TypeProto &type, bool required, V
       result.symbol = "?";
     value.dims->push_back(std::move(result));
   }
+  if (isPlausible(*value.dims))
+    return llvm::Error::success();
+  if (required)
+    return makeError("{0} is too large", quoted(value.name));
+  value.dims.reset();
   return llvm::Error::success();
 }
 
@@ -205,6 +212,10 @@ llvm::Error GraphBuilder::readAttributes(const SourceNode &source, Scope &scope,
         return attribute.takeError();
       return prefixed(attribute.takeError(), where + "attribute " + quoted(proto.name()) + ": ");
     }
+    bool known = node.domain.empty() || node.domain == "com.microsoft";
+    if (known && proto.type() != onnx::AttributeProto::UNDEFINED)
+      if (llvm::Error error = checkAttributeKind(proto.name(), *attribute))
+        return prefixed(std::move(error), where + "attribute " + quoted(proto.name()) + ": ");
     node.attributes.insert_or_assign(proto.name(), std::move(*attribute));
   }
   return llvm::Error::success();
