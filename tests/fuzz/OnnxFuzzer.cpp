@@ -23,7 +23,7 @@ using namespace npucc::test;
 extern "C" size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t maxSize);
 
 /// Small enough that what depends on data takes milliseconds, too.
-constexpr int64_t kMaxTensorBytes = 1 << 17;
+constexpr int64_t kMaxTensorBytes = 1 << 15;
 
 namespace {
 
@@ -69,7 +69,9 @@ uint64_t hash(const uint8_t *data, size_t size) {
 } // namespace
 
 extern "C" const char *__asan_default_options() {
-  return "allocator_may_return_null=1:detect_stack_use_after_return=0";
+  // Short stacks of allocations and a small quarantine: a fifth more runs.
+  return "allocator_may_return_null=1:detect_stack_use_after_return=0:malloc_context_size=4:"
+         "quarantine_size_mb=32";
 }
 
 extern "C" int LLVMFuzzerInitialize(int *, char ***) {
