@@ -1,6 +1,6 @@
 //===- Count.cpp - Multiply-accumulates of a graph ----------------------------===//
 
-#include "runtime/onnx/Loader.h"
+#include "runtime/onnx/Prepare.h"
 #include "runtime/ops/Registry.h"
 
 #include <algorithm>
@@ -28,6 +28,23 @@ int64_t npucc::iterations(const Graph &graph, const Node &node) {
   return axis >= 0 && axis < static_cast<int64_t>(shape.size()) ? shape[axis] : 1;
 }
 
+int64_t npucc::nodeMacs(const Graph &graph, const Node &node) {
+  const OpInfo *info = findOp(node.domain, node.opType);
+  if (!info || !info->macs)
+    return 0;
+  bool known = true;
+  auto collect = [&](const std::vector<ValueId> &ids) {
+    std::vector<const Value *> values;
+    for (ValueId id : ids) {
+      values.push_back(id == kNoValue ? nullptr : &graph.values[id]);
+      known &= id == kNoValue || values.back()->isStatic();
+    }
+    return values;
+  };
+  std::vector<const Value *> inputs = collect(node.inputs), outputs = collect(node.outputs);
+  return known ? info->macs(node, inputs, outputs) : 0;
+}
+
 int64_t npucc::countMacs(const Graph &graph) {
   int64_t total = 0;
   for (const Node &node : graph.nodes) {
@@ -42,20 +59,7 @@ int64_t npucc::countMacs(const Graph &graph) {
       return INT64_MAX;
     total = sum;
 
-    const OpInfo *info = findOp(node.domain, node.opType);
-    if (!info || !info->macs)
-      continue;
-    bool known = true;
-    auto collect = [&](const std::vector<ValueId> &ids) {
-      std::vector<const Value *> values;
-      for (ValueId id : ids) {
-        values.push_back(id == kNoValue ? nullptr : &graph.values[id]);
-        known &= id == kNoValue || values.back()->isStatic();
-      }
-      return values;
-    };
-    std::vector<const Value *> inputs = collect(node.inputs), outputs = collect(node.outputs);
-    if (known && __builtin_add_overflow(total, info->macs(node, inputs, outputs), &total))
+    if (__builtin_add_overflow(total, nodeMacs(graph, node), &total))
       return INT64_MAX;
   }
   return total;

@@ -15,9 +15,24 @@ namespace {
 /// A constant expression over more input than this is left to run time.
 constexpr int64_t kMaxFoldedInput = int64_t(1) << 24;
 
-/// Nodes that are never evaluated ahead: random ones, those with graphs, and those
-/// that carry a model's quantisation. If small quantised weights became floats and
-/// large ones did not, the compiler could no longer see what is quantised.
+/// So is one that takes more steps than this.
+constexpr int64_t kMaxFoldedSteps = int64_t(1) << 28;
+
+/// Multiply-accumulates of a node, or elements of all its pooling windows, padding included.
+int64_t steps(const Graph &graph, const Node &node) {
+  Shape pooled;
+  for (int64_t size : node.getInts("kernel_shape"))
+    pooled.push_back(std::max<int64_t>(size, 1));
+  const Value &output = graph.values[node.outputs[0]];
+  if (!pooled.empty() && output.isStatic())
+    pooled.append(output.shape());
+  return std::max(nodeMacs(graph, node), checkedElementCount(pooled).value_or(INT64_MAX));
+}
+
+/// Nodes that are never evaluated ahead: random ones, those with graphs, those whose work depends
+/// on more than sizes (RoiAlign), and those that carry a model's quantisation. If small quantised
+/// weights became floats and large ones did not, the compiler could no longer see what is
+/// quantised.
 bool neverFolded(const Node &node) {
   static const char *const list[] = {"RandomNormal",
                                      "RandomNormalLike",
@@ -29,7 +44,8 @@ bool neverFolded(const Node &node) {
                                      "Loop",
                                      "Scan",
                                      "DequantizeLinear",
-                                     "QuantizeLinear"};
+                                     "QuantizeLinear",
+                                     "RoiAlign"};
   return std::any_of(std::begin(list), std::end(list),
                      [&](const char *op) { return node.opType == op; });
 }
@@ -184,6 +200,10 @@ bool GraphPreparer::foldConstant(const Node &node) {
       else if (checkedElementCount(output.shape()).value_or(INT64_MAX) > kMaxFoldedElements)
         return false;
     }
+  if (known && steps(graph, node) > kMaxFoldedSteps)
+    return false;
+  if (known && node.outputs[0] != kNoValue && steps(graph, node) > kMaxFoldedSteps)
+    return false;
   // Where the size of the result is not known beforehand, it must not be able to
   // get large.
   if (elements > (known ? kMaxFoldedInput : kMaxFoldedElements))
@@ -212,7 +232,8 @@ bool GraphPreparer::foldConstant(const Node &node) {
 /// With the type known, CastLike is a Cast, or a constant.
 bool GraphPreparer::resolveCastLike(Node &node) {
   const Value *like = inputValue(node, 1);
-  if (node.opType != "CastLike" || !like || like->type == ElementType::Undefined)
+  if (node.opType != "CastLike" || !like || like->type == ElementType::Undefined ||
+      node.outputs[0] == kNoValue)
     return false;
   const Tensor *constant = constantInput(node, 0);
   if (constant && constant->size() <= kMaxFoldedElements &&

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kMaxDepth = 64;
 /// Functions that call functions can grow without bound; no real model comes near.
-constexpr int64_t kMaxCalls = 200000, kMaxCopiedBytes = int64_t(1) << 29;
+constexpr int64_t kMaxCalls = 50000, kMaxCopiedBytes = int64_t(1) << 26;
 
 // Fields newer than the protobuf definitions that Debian ships are still there,
 // as unknown fields.

@@ -5,6 +5,7 @@
 #include "runtime/onnx/Errors.h"
 #include "runtime/onnx/GraphBuilder.h"
 #include "runtime/onnx/Sha256.h"
+#include "runtime/tensor/TensorLimit.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -21,8 +22,8 @@ using llvm::StringRef;
 
 namespace {
 
-/// Graphs within graphs take three messages a level.
-constexpr int kMessageDepth = 3 * 64 + 16;
+/// Graphs within graphs take three messages a level. GraphBuilder allows fewer levels, and says so.
+constexpr int kMessageDepth = 3 * 512;
 
 llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(const std::string &path) {
   // A device or a pipe could deliver bytes without end.
@@ -85,7 +86,8 @@ int64_t countRandom(const Graph &graph) {
   int64_t count = 0;
   for (const Node &node : graph.nodes)
     if (isSeededRandom(node))
-      count += checkedElementCount(node.getInts("shape")).value_or(0);
+      if (std::optional<int64_t> size = checkedElementCount(node.getInts("shape")))
+        count = std::min(count + std::min(*size, kMaxElements), kMaxElements);
   return count;
 }
 

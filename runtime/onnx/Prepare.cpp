@@ -4,15 +4,13 @@
 
 #include "runtime/onnx/Errors.h"
 #include "runtime/ops/Registry.h"
+#include "runtime/tensor/TensorLimit.h"
 
 #include <algorithm>
 
 using namespace npucc;
 
 namespace {
-
-/// No tensor of a real model comes near; products of such counts cannot overflow.
-constexpr int64_t kMaxElements = int64_t(1) << 44;
 
 void setShape(Value &value, llvm::ArrayRef<int64_t> shape) {
   value.dims.emplace();
@@ -21,6 +19,14 @@ void setShape(Value &value, llvm::ArrayRef<int64_t> shape) {
 }
 
 } // namespace
+
+bool npucc::isPlausible(llvm::ArrayRef<Dim> dims) {
+  Shape known;
+  for (const Dim &dim : dims)
+    known.push_back(dim.size < 0 ? 1 : dim.size);
+  std::optional<int64_t> count = checkedElementCount(known);
+  return count && *count <= kMaxElements;
+}
 
 std::string npucc::nodePrefix(const Node &node) {
   std::string op = quoted(node.opType);
@@ -148,11 +154,15 @@ llvm::Error GraphPreparer::infer(const Node &node) {
     Value &value = graph.values[node.outputs[i]];
     value.type = outputs[i].type;
     value.dims = std::move(outputs[i].dims);
-    if (!value.isStatic())
+    if (!value.dims)
       continue;
-    std::optional<int64_t> count = checkedElementCount(value.shape());
-    if (!count || *count > kMaxElements)
+    for (Dim &dim : *value.dims)
+      dim.size = std::max<int64_t>(dim.size, -1);
+    if (isPlausible(*value.dims))
+      continue;
+    if (!lenient)
       return makeError("{0}its output {1} is too large", nodePrefix(node), quoted(value.name));
+    value.dims.reset();
   }
   return llvm::Error::success();
 }
@@ -195,7 +205,8 @@ llvm::Error GraphPreparer::adaptToBatch(Node &node) {
   if (grow == output.size())
     return makeError("{0}its shape [{1:$[,]}] is made for a batch of 1", nodePrefix(node),
                      llvm::make_range(wanted.begin(), wanted.end()));
-  output[grow] *= context.batch;
+  if (__builtin_mul_overflow(output[grow], context.batch, &output[grow]))
+    return makeError("{0}the batch is too large", nodePrefix(node));
   NodeSink sink = sinkToWork(nodes);
   node.inputs[at] = sink.addConstant(
       node.name + "/shape",
@@ -210,6 +221,10 @@ llvm::Error GraphPreparer::adaptToBatch(Node &node) {
 //===----------------------------------------------------------------------===//
 
 llvm::Error GraphPreparer::process(Node node) {
+  // Nobody can ask for results without a name.
+  if (std::all_of(node.outputs.begin(), node.outputs.end(),
+                  [](ValueId id) { return id == kNoValue; }))
+    return llvm::Error::success();
   resolveInputs(node);
   bool standard = node.domain.empty();
   if (standard &&
@@ -236,12 +251,12 @@ llvm::Error GraphPreparer::process(Node node) {
       return error;
   if (llvm::Error error = infer(node))
     return error;
-  if (context.record && context.fixedShapes.count(node.name)) {
+  if (context.record && context.fixedShapes.count(node.name) && node.outputs[0] != kNoValue) {
     const Value &output = graph.values[node.outputs[0]];
     if (output.isStatic())
       context.fixedShapes[node.name].output = output.shape();
   }
-  if (standard && !node.outputs.empty() && node.outputs[0] != kNoValue && foldView(node))
+  if (standard && node.outputs[0] != kNoValue && foldView(node))
     return llvm::Error::success();
   if (foldEmpty(node) || foldConstant(node))
     return llvm::Error::success();

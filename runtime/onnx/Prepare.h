@@ -15,6 +15,12 @@ namespace npucc {
 /// Elements up to which a constant expression is evaluated.
 constexpr int64_t kMaxFoldedElements = 4096;
 
+/// Whether a tensor may have these dimensions, as far as they are known: at most kMaxElements.
+bool isPlausible(llvm::ArrayRef<Dim> dims);
+
+/// OpInfo::macs of a node; 0 where a shape is not known. INT64_MAX stands for more.
+int64_t nodeMacs(const Graph &graph, const Node &node);
+
 /// Gives every dimension of the graph's inputs a size. Returns whether a batch of
 /// 1 that is fixed in the file was changed, so that the graph may need adapting.
 llvm::Expected<bool> bindDimensions(Graph &graph, const Bindings &bindings);
@@ -33,6 +39,9 @@ struct PrepareContext {
   std::map<std::string, FixedShape> fixedShapes;
   bool record = false;
   int64_t batch = 1;
+  /// Bodies prepared again because the shapes that one iteration hands to the next changed. Loops
+  /// within loops multiply the tries, so there is an end to them.
+  int retries = 0;
 };
 
 /// Infers, folds and simplifies one graph, whose inputs and captures have types.

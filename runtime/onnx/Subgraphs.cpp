@@ -11,6 +11,8 @@ namespace {
 
 /// Loop-carried shapes that still change after so many tries become unknown.
 constexpr int kMaxTries = 4;
+/// After so many in the whole model, those of further loops are unknown from the start.
+constexpr int kMaxRetries = 1000;
 
 /// Forgets what two shapes of one value do not have in common. Returns true when
 /// `dims` changed.
@@ -112,6 +114,8 @@ llvm::Error GraphPreparer::prepareLoop(Node &node) {
     states = inputs.size() - 2;
   }
 
+  for (size_t i = 0; context.retries >= kMaxRetries && i < states; ++i)
+    inputs[firstState + i].dims.reset();
   for (int attempt = 0;; ++attempt) {
     auto body = prepareBody(node, *original, inputs, false);
     if (!body)
@@ -134,6 +138,7 @@ llvm::Error GraphPreparer::prepareLoop(Node &node) {
       node.attributes["body"] = {std::move(*body)};
       return llvm::Error::success();
     }
+    ++context.retries;
   }
 }
 

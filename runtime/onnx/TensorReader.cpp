@@ -120,7 +120,7 @@ llvm::Expected<Tensor> TensorReader::read(const onnx::TensorProto &proto,
     return type.takeError();
   Shape shape(proto.dims().begin(), proto.dims().end());
   std::optional<int64_t> count = checkedElementCount(shape);
-  if (!count || *count > (int64_t(1) << 48))
+  if (!count || *count > kMaxElements)
     return makeError("its shape [{0:$[,]}] is not valid",
                      llvm::make_range(shape.begin(), shape.end()));
   if (proto.has_segment())

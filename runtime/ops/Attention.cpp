@@ -18,7 +18,7 @@ namespace {
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using ConstMap = Eigen::Map<const Matrix>;
 
-constexpr int64_t kMaxHeads = 1 << 20;
+constexpr int64_t kMaxHeads = 1 << 16;
 constexpr float kMasked = -std::numeric_limits<float>::infinity();
 
 /// The term added to the score of (batch, head, query, key); kMasked hides it.
@@ -95,9 +95,10 @@ Expected<Tensor> attend(const Tensor &q, const Tensor &k, const Tensor &v, float
     return fail("Q " + text(q.shape()) + ", K " + text(k.shape()) + " and V " + text(v.shape()) +
                 " do not fit");
   NPUCC_TAKE(out, allocate(q.type(), {b, heads, s, dv}));
-  if (s == 0 || t == 0 || d == 0)
+  if (out.size() == 0 || t == 0 || d == 0)
     return std::move(out);
-  Matrix scores(s, t);
+  NPUCC_TAKE(scratch, allocate(ElementType::Float32, {s, t}));
+  Eigen::Map<Matrix> scores(scratch.mutableValues<float>().data(), s, t);
   for (int64_t n = 0; n < b; ++n)
     for (int64_t h = 0; h < heads; ++h) {
       int64_t g = n * groups + h / (heads / groups);
@@ -231,10 +232,10 @@ Expected<Tensors> rotary(const Node &node, ArrayRef<Tensor> inputs) {
       return fail("position_ids " + text(positions->shape()) + " do not fit the input");
   } else { // caches hold one row for each element
     Shape flat{split.shape()[0] * s, cosine.rank() ? cosine.shape().back() : 0};
-    if (checkedElementCount(flat) != cosine.size() || sine.size() != cosine.size())
-      return fail("caches " + text(cosine.shape()) + " do not fit the input");
-    cosine = cosine.reshaped(flat);
-    sine = sine.reshaped(flat);
+    NPUCC_TAKE(flatCosine, viewed(cosine, flat));
+    NPUCC_TAKE(flatSine, viewed(sine, flat));
+    cosine = flatCosine;
+    sine = flatSine;
   }
   NPUCC_TRY(rotate(split, cosine, sine, dim ? dim : split.shape()[3],
                    node.getInt("interleaved", 0) != 0, [&](int64_t n, int64_t t) {
@@ -370,10 +371,12 @@ Expected<Tensors> groupQuery(const Node &node, ArrayRef<Tensor> inputs) {
   if (inputs[5].size() != b || k.shape()[0] != b)
     return fail("seqlens_k has " + Twine(inputs[5].size()) + " elements, batch is " + Twine(b));
   // seqlens_k is the last valid position; a padded prompt has nothing before it.
-  std::vector<int64_t> used(b), valid(b);
+  std::vector<int64_t> used(b);
   for (int64_t n = 0; n < b; ++n) {
-    valid[n] = inputs[5].asInt(n) + 1;
-    used[n] = std::max<int64_t>(0, valid[n] - s);
+    int64_t last = inputs[5].asInt(n);
+    if (last < -1 || last >= total)
+      return fail("seqlens_k " + Twine(last) + " is out of range for " + Twine(total));
+    used[n] = std::max<int64_t>(0, last + 1 - s);
   }
   Tensor pastK = optional(inputs, 3), pastV = optional(inputs, 4);
   int64_t buffer = pastK.defined() && pastK.rank() == 4 ? pastK.shape()[2] : 0;

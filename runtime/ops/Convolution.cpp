@@ -111,7 +111,12 @@ Expected<Tensors> conv(const Node &node, ArrayRef<Tensor> inputs) {
     return unsupportedType(x.type());
   return one(out);
 }
-Error inferConv(InferContext &c) { return inferConvolution(c, 1, typeOf(c, 0)); }
+Error inferConv(InferContext &c) {
+  NPUCC_TRY(oneType(c, 0, 3));
+  NPUCC_TRY(inferConvolution(c, 1, typeOf(c, 0)));
+  auto w = dimsOf(c, 1);
+  return expectSize(c, 2, "bias", w && !w->empty() ? (*w)[0] : -1);
+}
 
 //===----------------------------------------------------------------------===//
 // ConvTranspose: the gradient of a convolution with respect to its input
@@ -257,6 +262,7 @@ Expected<Tensors> convTranspose(const Node &node, ArrayRef<Tensor> inputs) {
 
 Error inferConvTranspose(InferContext &c) {
   NPUCC_TRY(require(c, 2));
+  NPUCC_TRY(oneType(c, 0, 3));
   auto x = dimsOf(c, 0), w = dimsOf(c, 1);
   if (!x || !w) {
     setOutput(c, 0, typeOf(c, 0),
@@ -265,7 +271,7 @@ Error inferConvTranspose(InferContext &c) {
   }
   NPUCC_TAKE(t, transposedConvolution(c.node, *x, *w));
   setOutput(c, 0, typeOf(c, 0), t.outShape());
-  return Error::success();
+  return expectSize(c, 2, "bias", t.outputs);
 }
 
 /// Each input element meets its channel's kernels once.

@@ -42,7 +42,7 @@ Expected<Tensors> nonMaxSuppression(const Node &node, ArrayRef<Tensor> inputs) {
 
   std::vector<int64_t> found;
   std::vector<int64_t> order, kept;
-  std::vector<Box> corners(n);
+  std::vector<Box> corners(batches ? n : 0);
   for (int64_t b = 0; b < batches && limit > 0; ++b) {
     for (int64_t i = 0; i < n; ++i) {
       const float *p = boxes.values<float>().data() + (b * n + i) * 4;
@@ -108,8 +108,9 @@ Expected<Tensors> unique(const Node &node, ArrayRef<Tensor> inputs) {
       for (int64_t o = 0; o < outer; ++o)
         for (int64_t i = 0; i < inner; ++i) {
           T p = from[(o * n + a) * inner + i], q = from[(o * n + b) * inner + i];
-          if (p < q || q < p)
-            return p < q ? -1 : 1;
+          bool less = p < q || (q != q && p == p); // NaN lies behind all numbers
+          if (less || q < p || (p != p && q == q))
+            return less ? -1 : 1;
         }
       return 0;
     };

@@ -138,10 +138,10 @@ Expected<Tensor> arranged(const Operand &operand, const Labels &order, const Siz
 }
 
 int64_t extent(const Labels &labels, const Sizes &sizes) {
-  int64_t result = 1;
+  Shape shape;
   for (char c : labels)
-    result *= sizes[static_cast<size_t>(c)];
-  return result;
+    shape.push_back(sizes[static_cast<size_t>(c)]);
+  return product(shape);
 }
 
 /// Sums the labels that are not in `keep`, and takes diagonals.
@@ -190,13 +190,15 @@ Expected<Operand> contract(const Operand &a, const Operand &b, const Labels &kee
   NPUCC_TAKE(y, arranged(right, batch + sum + onlyRight, sizes));
   int64_t batches = extent(batch, sizes), rows = extent(onlyLeft, sizes);
   int64_t depth = extent(sum, sizes), columns = extent(onlyRight, sizes);
-  NPUCC_TAKE(product, matmulFloat(x.reshaped({batches, rows, depth}),
-                                  y.reshaped({batches, depth, columns})));
+  NPUCC_TAKE(flatX, viewed(x, {batches, rows, depth}));
+  NPUCC_TAKE(flatY, viewed(y, {batches, depth, columns}));
+  NPUCC_TAKE(product, matmulFloat(flatX, flatY));
   Labels labels = batch + onlyLeft + onlyRight;
   Shape shape;
   for (char c : labels)
     shape.push_back(sizes[static_cast<size_t>(c)]);
-  return Operand{product.reshaped(shape), labels};
+  NPUCC_TAKE(result, viewed(product, shape));
+  return Operand{result, labels};
 }
 
 Expected<Tensors> einsum(const Node &node, ArrayRef<Tensor> inputs) {

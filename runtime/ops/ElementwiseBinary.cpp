@@ -252,7 +252,7 @@ Expected<Tensors> pRelu(const Node &, ArrayRef<Tensor> inputs) {
   if (!dispatchNumeric(out.type(), [&](auto tag) {
         using T = decltype(tag);
         mapBinary<T, T, T>(inputs[0], inputs[1], out,
-                           [](T x, T slope) { return x < T(0) ? T(x * slope) : x; });
+                           [](T x, T slope) { return x < T(0) ? Mul()(x, slope) : x; });
       }))
     return unsupportedType(out.type());
   return one(out);
@@ -281,16 +281,6 @@ Expected<Tensors> where(const Node &, ArrayRef<Tensor> inputs) {
       }))
     return unsupportedType(out.type());
   return one(out);
-}
-
-/// The inputs from `first` on have one type, as far as it is known.
-Error oneType(InferContext &c, size_t first = 0) {
-  for (size_t i = first + 1; i < c.inputs.size(); ++i)
-    if (typeOf(c, first) != ElementType::Undefined && typeOf(c, i) != ElementType::Undefined &&
-        typeOf(c, i) != typeOf(c, first))
-      return fail("inputs are " + text(typeOf(c, first)) + " and " + text(typeOf(c, i)) +
-                  ", which must be one type");
-  return Error::success();
 }
 
 Error inferSame(InferContext &c) {

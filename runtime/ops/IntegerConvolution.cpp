@@ -106,7 +106,9 @@ Expected<Tensors> qLinearConv(const Node &node, ArrayRef<Tensor> inputs) {
 Error inferConvInteger(InferContext &c) { return inferConvolution(c, 1, ElementType::Int32); }
 Error inferQLinearConv(InferContext &c) {
   NPUCC_TRY(require(c, 8));
-  return inferConvolution(c, 3, typeOf(c, 7));
+  NPUCC_TRY(inferConvolution(c, 3, typeOf(c, 7)));
+  auto w = dimsOf(c, 3);
+  return expectSize(c, 8, "bias", w && !w->empty() ? (*w)[0] : -1);
 }
 
 } // namespace

@@ -125,7 +125,10 @@ Expected<Tensors> matmul(const Node &, ArrayRef<Tensor> inputs) {
   NPUCC_TAKE(out, product(inputs[0], inputs[1]));
   return one(out);
 }
-Error inferMatmulOp(InferContext &c) { return inferMatmul(c, 0, 1, typeOf(c, 0)); }
+Error inferMatmulOp(InferContext &c) {
+  NPUCC_TRY(oneType(c, 0, 2));
+  return inferMatmul(c, 0, 1, typeOf(c, 0));
+}
 
 //===----------------------------------------------------------------------===//
 // Gemm
@@ -220,9 +223,15 @@ Expected<Tensors> gemm(const Node &node, ArrayRef<Tensor> inputs) {
 
 Error inferGemm(InferContext &c) {
   NPUCC_TRY(require(c, 2));
-  auto a = dimsOf(c, 0), b = dimsOf(c, 1);
-  if (a && b)
-    return setShape(c, typeOf(c, 0), gemmShape(c.node, *a, *b));
+  NPUCC_TRY(oneType(c, 0, 3));
+  auto a = dimsOf(c, 0), b = dimsOf(c, 1), term = dimsOf(c, 2);
+  if (a && b) {
+    NPUCC_TAKE(shape, gemmShape(c.node, *a, *b));
+    if (term && isStatic(*term) && isStatic(shape) && !broadcastsTo(*term, shape))
+      return fail("C " + text(*term) + " does not broadcast to " + text(shape));
+    setOutput(c, 0, typeOf(c, 0), shape);
+    return Error::success();
+  }
   setOutput(c, 0, typeOf(c, 0), unknown(2));
   return Error::success();
 }

@@ -59,7 +59,7 @@ void maxPool(const Window &w, const T *x, int64_t planes, T *y, int64_t *index, 
     });
     for (int64_t o = 0; o < outSize; ++o) {
       int64_t from = std::max<int64_t>(place[o], 0);
-      if (columnMajor) { // storage_order 1: spatial dimensions counted first to last
+      if (columnMajor && inSize) { // storage_order 1: spatial dimensions counted first to last
         int64_t flipped = 0, scale = 1;
         Shape position(w.in.size(), 0);
         for (size_t d = w.in.size(); d-- > 0; from /= w.in[d])
@@ -100,14 +100,15 @@ std::vector<int64_t> windowCounts(const Window &w, bool includePad) {
   std::vector<int64_t> counts(w.outSize(), 1);
   for (size_t o = 0; o < counts.size(); ++o)
     for (int64_t d = w.rank(), rest = static_cast<int64_t>(o); d-- > 0; rest /= w.out[d]) {
-      int64_t start = rest % w.out[d] * w.stride[d] - w.padBegin[d], count = 0;
+      int64_t start = rest % w.out[d] * w.stride[d] - w.padBegin[d];
       int64_t low = includePad ? -w.padBegin[d] : 0;
       int64_t high = w.in[d] + (includePad ? w.padEnd[d] : 0);
-      for (int64_t k = 0; k < w.kernel[d]; ++k) {
-        int64_t i = start + k * w.dilation[d];
-        count += i >= low && i < high;
-      }
-      counts[o] *= count;
+      // Taps k with low <= start + k * dilation < high.
+      auto tapsBelow = [&](int64_t bound) {
+        int64_t taps = bound > start ? (bound - start - 1) / w.dilation[d] + 1 : 0;
+        return std::min(taps, w.kernel[d]);
+      };
+      counts[o] *= std::max<int64_t>(0, tapsBelow(high) - tapsBelow(low));
     }
   return counts;
 }
@@ -256,11 +257,15 @@ Expected<Shape> unpooledShape(const Node &node, ArrayRef<int64_t> dims) {
     for (int64_t value : {kernel[d], strides[d], pads[d], pads[d + rank]})
       if (value < 0 || value > (1 << 30))
         return fail("kernel_shape, strides or pads are out of range");
+    if (dims[d + 2] > (1 << 30))
+      return fail("input " + text(dims) + " is too large");
     int64_t size = (dims[d + 2] - 1) * strides[d] + kernel[d] - pads[d] - pads[d + rank];
     if (size < 0)
       return fail("pads exceed the result");
     shape.push_back(size);
   }
+  if (!checkedElementCount(shape))
+    return fail("result shape " + text(shape) + " is not valid");
   return shape;
 }
 Expected<Tensors> maxUnpool(const Node &node, ArrayRef<Tensor> inputs) {

@@ -48,8 +48,8 @@ Expected<ScaleLayout> scaleLayout(const Node &node, ArrayRef<int64_t> x, ArrayRe
   layout.outer = product(x.take_front(axis));
   layout.length = x[axis];
   layout.inner = product(x.drop_front(axis + 1));
-  if (blockSize < 0)
-    return fail("block_size is negative");
+  if (blockSize < 0 || blockSize > (int64_t(1) << 40))
+    return fail("block_size " + Twine(blockSize) + " is out of range");
   if (blockSize == 0) {
     if (scale.size() != 1 || scale[0] != x[axis])
       return fail("scale " + text(scale) + " does not fit dimension " + Twine(axis) + " of " +
@@ -173,8 +173,13 @@ Expected<Tensors> dequantize(const Node &node, ArrayRef<Tensor> inputs) {
     });
     return one(out);
   }
+  if (bitWidth(x.type()) > 32)
+    return unsupportedType(x.type());
   std::vector<int64_t> zero(scale.size(), 0);
   if (present(inputs, 2)) {
+    if (inputs[2].type() != inputs[0].type())
+      return fail("the zero point is " + text(inputs[2].type()) + ", the input " +
+                  text(inputs[0].type()));
     if (inputs[2].size() != scale.size())
       return fail("zero point " + text(inputs[2].shape()) + " and scale " + text(scale.shape()) +
                   " differ in shape");

@@ -276,6 +276,15 @@ template <Cell Kind, typename T> struct Runner {
   }
 };
 
+Expected<std::vector<Activation>> activationsOf(Cell cell, const Node &node, int64_t directions) {
+  static const char *const defaults[] = {"sigmoid", "tanh", "tanh"};
+  return activations(node,
+                     cell == Cell::Lstm  ? ArrayRef(defaults)
+                     : cell == Cell::Gru ? ArrayRef(defaults).take_front(2)
+                                         : ArrayRef(defaults).drop_front(2),
+                     directions);
+}
+
 template <Cell Kind> Expected<Tensors> recurrent(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 3));
   NPUCC_TAKE(n, recurrence(node, inputs[0].shape(), inputs[2].shape()));
@@ -291,6 +300,16 @@ template <Cell Kind> Expected<Tensors> recurrent(const Node &node, ArrayRef<Tens
     NPUCC_TRY(expectShape(inputs, 6, "initial_c", n.stateShape));
     NPUCC_TRY(expectShape(inputs, 7, "P", {D, 3 * H}));
   }
+  Tensors results;
+  ElementType type = inputs[0].type();
+  NPUCC_TAKE(y, allocate(type, n.yShape));
+  NPUCC_TAKE(yh, allocate(type, n.stateShape));
+  results.push_back(y);
+  results.push_back(yh);
+  if (Kind == Cell::Lstm) {
+    NPUCC_TAKE(yc, allocate(type, n.stateShape));
+    results.push_back(yc);
+  }
   std::vector<int64_t> lengths(n.batch, n.steps);
   if (present(inputs, 4)) {
     if (inputs[4].size() != n.batch)
@@ -302,22 +321,7 @@ template <Cell Kind> Expected<Tensors> recurrent(const Node &node, ArrayRef<Tens
         return fail("sequence length " + Twine(lengths[b]) + " is out of range");
     }
   }
-  static const char *const defaults[] = {"sigmoid", "tanh", "tanh"};
-  NPUCC_TAKE(functions, activations(node,
-                                    Kind == Cell::Lstm  ? ArrayRef(defaults)
-                                    : Kind == Cell::Gru ? ArrayRef(defaults).take_front(2)
-                                                        : ArrayRef(defaults).drop_front(2),
-                                    D));
-  Tensors results;
-  ElementType type = inputs[0].type();
-  NPUCC_TAKE(y, allocate(type, n.yShape));
-  NPUCC_TAKE(yh, allocate(type, n.stateShape));
-  results.push_back(y);
-  results.push_back(yh);
-  if (Kind == Cell::Lstm) {
-    NPUCC_TAKE(yc, allocate(type, n.stateShape));
-    results.push_back(yc);
-  }
+  NPUCC_TAKE(functions, activationsOf(Kind, node, D));
   if (!dispatchFloat(type, [&](auto tag) {
         using T = decltype(tag);
         Runner<Kind, T> runner{node,
@@ -336,8 +340,9 @@ template <Cell Kind> Expected<Tensors> recurrent(const Node &node, ArrayRef<Tens
   return results;
 }
 
-Error inferRecurrent(InferContext &c) {
+template <Cell Kind> Error inferRecurrent(InferContext &c) {
   NPUCC_TRY(require(c, 3));
+  NPUCC_TRY(oneType(c, 0, 4));
   auto x = dimsOf(c, 0), r = dimsOf(c, 2);
   ElementType type = typeOf(c, 0);
   if (!x || !r) {
@@ -347,6 +352,12 @@ Error inferRecurrent(InferContext &c) {
     return Error::success();
   }
   NPUCC_TAKE(n, recurrence(c.node, *x, *r));
+  NPUCC_TAKE(functions, activationsOf(Kind, c.node, n.directions));
+  (void)functions;
+  int64_t rows = n.hidden < 0 ? -1 : product({n.directions, gates(Kind), n.hidden});
+  NPUCC_TRY(expectSize(c, 1, "W", rows < 0 || n.inputs < 0 ? -1 : product({rows, n.inputs})));
+  NPUCC_TRY(expectSize(c, 2, "R", rows < 0 ? -1 : product({rows, n.hidden})));
+  NPUCC_TRY(expectSize(c, 3, "B", rows < 0 ? -1 : product({2, rows})));
   setOutput(c, 0, type, n.yShape);
   setOutput(c, 1, type, n.stateShape);
   setOutput(c, 2, type, n.stateShape);
@@ -372,9 +383,9 @@ int64_t recurrentMacs(const Node &node, ArrayRef<const Value *> inputs, ArrayRef
 llvm::ArrayRef<npucc::OpInfo> npucc::recurrentOps() {
   using namespace npucc::ops;
   static const OpInfo table[] = {
-      {"", "LSTM", 14, inferRecurrent, widened<recurrent<Cell::Lstm>>, recurrentMacs},
-      {"", "GRU", 14, inferRecurrent, widened<recurrent<Cell::Gru>>, recurrentMacs},
-      {"", "RNN", 14, inferRecurrent, widened<recurrent<Cell::Rnn>>, recurrentMacs},
+      {"", "LSTM", 14, inferRecurrent<Cell::Lstm>, widened<recurrent<Cell::Lstm>>, recurrentMacs},
+      {"", "GRU", 14, inferRecurrent<Cell::Gru>, widened<recurrent<Cell::Gru>>, recurrentMacs},
+      {"", "RNN", 14, inferRecurrent<Cell::Rnn>, widened<recurrent<Cell::Rnn>>, recurrentMacs},
   };
   return table;
 }

@@ -31,7 +31,7 @@ Expected<ReducePlan> planReduce(const Node &node, ArrayRef<int64_t> dims,
       list.push_back(static_cast<int64_t>(d));
   }
   for (int64_t axis : list) {
-    plan.count = plan.count < 0 || dims[axis] < 0 ? -1 : plan.count * dims[axis];
+    plan.count = plan.count < 0 || dims[axis] < 0 ? -1 : product({plan.count, dims[axis]});
     plan.kept[axis] = 1;
   }
   for (size_t d = 0; d < dims.size(); ++d)

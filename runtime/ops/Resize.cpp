@@ -304,8 +304,9 @@ Expected<Tensors> resize(const Node &node, ArrayRef<Tensor> inputs) {
 
   Tensor x = inputs[0];
   // Checks the size of the result before work starts on the parts.
-  if (auto whole = allocate(x.type(), plan.shape); !whole)
-    return whole.takeError();
+  NPUCC_TAKE(whole, allocate(x.type(), plan.shape));
+  if (whole.size() == 0)
+    return one(whole);
   ElementType type = x.type();
   if (filter != Filter::Nearest && isInteger(type))
     x = castTensor(x, ElementType::Float32);

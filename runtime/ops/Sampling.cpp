@@ -126,7 +126,9 @@ Expected<Tensors> gridSample(const Node &node, ArrayRef<Tensor> inputs) {
   int64_t rank = x.rank() - 2, channels = shape[1];
   ArrayRef<int64_t> size = x.shape().drop_front(2);
   int64_t inSize = product(size), points = product(ArrayRef<int64_t>(shape).drop_front(2));
-  if (inSize == 0 && out.size() != 0)
+  if (out.size() == 0)
+    return one(out);
+  if (inSize == 0)
     return fail("X " + text(x.shape()) + " is empty");
   Shape strides = rowMajorStrides(size);
   if (!dispatchFloat(x.type(), [&](auto tag) {
@@ -195,6 +197,8 @@ Expected<Tensors> roiAlign(const Node &node, ArrayRef<Tensor> inputs) {
   int64_t channels = shape[1], height = x.shape()[2], width = x.shape()[3];
   if (ratio < 0 || ratio > 1024)
     return fail("sampling_ratio is out of range");
+  if (height * width == 0 && out.size() != 0)
+    return fail("X " + text(x.shape()) + " is empty");
   for (int64_t r = 0; r < shape[0]; ++r) {
     int64_t batch = inputs[2].asInt(r);
     if (batch < 0 || batch >= x.shape()[0])
@@ -215,6 +219,8 @@ Expected<Tensors> roiAlign(const Node &node, ArrayRef<Tensor> inputs) {
       return std::clamp<int64_t>(ratio ? ratio : static_cast<int64_t>(std::ceil(bin)), 0, 1 << 16);
     };
     int64_t countY = samples(binH), countX = samples(binW);
+    if (product({countY, countX, out.size()}) > maxTensorBytes())
+      return fail("a roi takes too many samples");
     dispatchFloat(x.type(), [&](auto tag) {
       using T = decltype(tag);
       for (int64_t c = 0; c < channels; ++c) {

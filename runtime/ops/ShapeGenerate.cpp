@@ -103,7 +103,7 @@ Expected<int64_t> rangeLength(const Tensor &start, const Tensor &limit, const Te
 Expected<Tensors> range(const Node &, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 3));
   NPUCC_TAKE(length, rangeLength(inputs[0], inputs[1], inputs[2]));
-  if (inputs[0].type() != inputs[2].type())
+  if (inputs[0].type() != inputs[1].type() || inputs[0].type() != inputs[2].type())
     return fail("inputs have different types");
   NPUCC_TAKE(out, allocate(inputs[0].type(), {length}));
   if (!dispatchNumeric(out.type(), [&](auto tag) {
@@ -111,7 +111,11 @@ Expected<Tensors> range(const Node &, ArrayRef<Tensor> inputs) {
         T start = inputs[0].values<T>()[0], delta = inputs[2].values<T>()[0];
         T *to = out.mutableValues<T>().data();
         for (int64_t i = 0; i < length; ++i)
-          to[i] = static_cast<T>(start + static_cast<T>(i) * delta);
+          if constexpr (std::is_integral_v<T>) // wraps on the way
+            to[i] = static_cast<T>(static_cast<uint64_t>(start) +
+                                   static_cast<uint64_t>(i) * static_cast<uint64_t>(delta));
+          else
+            to[i] = start + static_cast<T>(i) * delta;
       }))
     return unsupportedType(out.type());
   return one(out);

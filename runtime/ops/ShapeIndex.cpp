@@ -54,6 +54,10 @@ Error inferGather(InferContext &c) {
     return Error::success();
   }
   NPUCC_TAKE(axis, normalizeAxis(c.node.getInt("axis", 0), static_cast<int64_t>(data->size())));
+  if (c.constant(1) && (*data)[axis] >= 0) {
+    NPUCC_TAKE(rows, checkedIndices(*c.constant(1), (*data)[axis]));
+    (void)rows;
+  }
   setOutput(c, 0, typeOf(c, 0), gathered(*data, *indices, axis));
   return Error::success();
 }
@@ -385,11 +389,11 @@ Error inferOneHot(InferContext &c) {
     setOutput(c, 0, typeOf(c, 2));
     return Error::success();
   }
-  const Tensor *depth = c.constant(1);
-  int64_t axis = 0;
-  return setShape(
-      c, typeOf(c, 2),
-      oneHotShape(c.node, *dims, depth && depth->size() == 1 ? depth->asInt(0) : -1, axis));
+  const Tensor *given = c.constant(1);
+  int64_t depth = given && given->size() == 1 ? given->asInt(0) : -1, axis = 0;
+  if (given && depth < 0)
+    return fail("depth must be one number that is not negative");
+  return setShape(c, typeOf(c, 2), oneHotShape(c.node, *dims, depth, axis));
 }
 
 Expected<Tensors> reverseSequence(const Node &node, ArrayRef<Tensor> inputs) {

@@ -98,9 +98,11 @@ Expected<Shape> concatenated(const Node &node, ArrayRef<Shape> shapes, int64_t &
   for (const Shape &shape : shapes.drop_front()) {
     if (static_cast<int64_t>(shape.size()) != rank)
       return fail("inputs " + text(result) + " and " + text(shape) + " have different ranks");
-    for (int64_t d = 0; d < rank; ++d) {
+    for (int64_t d = 0, sum = 0; d < rank; ++d) {
+      if (d == axis && __builtin_add_overflow(std::max<int64_t>(result[d], 0), shape[d], &sum))
+        return fail("the result is too large");
       if (d == axis)
-        result[d] = result[d] < 0 || shape[d] < 0 ? -1 : result[d] + shape[d];
+        result[d] = result[d] < 0 || shape[d] < 0 ? -1 : sum;
       else if (result[d] < 0)
         result[d] = shape[d];
       else if (shape[d] >= 0 && shape[d] != result[d])
@@ -135,6 +137,7 @@ Expected<Tensors> concat(const Node &node, ArrayRef<Tensor> inputs) {
 }
 Error inferConcat(InferContext &c) {
   NPUCC_TRY(require(c, std::max<size_t>(1, c.inputs.size())));
+  NPUCC_TRY(oneType(c));
   std::vector<Shape> shapes;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
     auto dims = dimsOf(c, i);

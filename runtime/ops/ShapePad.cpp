@@ -140,7 +140,7 @@ Error inferPad(InferContext &c) {
 
 Expected<int64_t> blockSize(const Node &node, ArrayRef<int64_t> dims) {
   int64_t block = node.getInt("blocksize", 0);
-  if (block < 1 || block > (1 << 20))
+  if (block < 1 || block > (1 << 16))
     return fail("blocksize " + Twine(block) + " is out of range");
   if (dims.size() != 4)
     return fail("needs rank 4, not " + text(dims));
@@ -161,7 +161,7 @@ Expected<Shape> spaceToDepthShape(const Node &node, ArrayRef<int64_t> dims) {
     if (d >= 0 && d % block)
       return fail("size " + Twine(d) + " is not divisible by blocksize " + Twine(block));
   auto scaled = [&](int64_t d) { return d < 0 ? -1 : d / block; };
-  return Shape{dims[0], dims[1] < 0 ? -1 : dims[1] * block * block, scaled(dims[2]),
+  return Shape{dims[0], dims[1] < 0 ? -1 : product({dims[1], block, block}), scaled(dims[2]),
                scaled(dims[3])};
 }
 

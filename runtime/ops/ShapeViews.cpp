@@ -12,6 +12,8 @@ namespace npucc::ops {
 namespace {
 
 Expected<Shape> reshaped(ArrayRef<int64_t> dims, ArrayRef<int64_t> target, bool allowZero) {
+  if (target.size() > kMaxRank)
+    return fail("more than " + Twine(kMaxRank) + " dimensions are not supported");
   Shape result(target.begin(), target.end());
   int64_t known = 1;
   std::optional<size_t> inferred;
@@ -51,7 +53,8 @@ Expected<Shape> reshaped(ArrayRef<int64_t> dims, ArrayRef<int64_t> target, bool 
 Expected<Tensors> reshape(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 2));
   NPUCC_TAKE(shape, reshaped(inputs[0].shape(), ints(inputs[1]), node.getInt("allowzero", 0) != 0));
-  return one(inputs[0].reshaped(shape));
+  NPUCC_TAKE(view, viewed(inputs[0], shape));
+  return one(view);
 }
 Error inferReshape(InferContext &c) {
   NPUCC_TRY(require(c, 2));
@@ -81,7 +84,8 @@ Expected<Shape> flattened(ArrayRef<int64_t> dims, int64_t axis) {
 Expected<Tensors> flatten(const Node &node, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 1));
   NPUCC_TAKE(shape, flattened(inputs[0].shape(), node.getInt("axis", 1)));
-  return one(inputs[0].reshaped(shape));
+  NPUCC_TAKE(view, viewed(inputs[0], shape));
+  return one(view);
 }
 Error inferFlatten(InferContext &c) {
   NPUCC_TRY(require(c, 1));
@@ -116,7 +120,8 @@ Expected<Tensors> squeeze(const Node &, ArrayRef<Tensor> inputs) {
   NPUCC_TAKE(shape,
              squeezed(inputs[0].shape(),
                       present(inputs, 1) ? std::optional<ArrayRef<int64_t>>(axes) : std::nullopt));
-  return one(inputs[0].reshaped(shape));
+  NPUCC_TAKE(view, viewed(inputs[0], shape));
+  return one(view);
 }
 Error inferSqueeze(InferContext &c) {
   NPUCC_TRY(require(c, 1));
@@ -132,6 +137,8 @@ Error inferSqueeze(InferContext &c) {
 }
 
 Expected<Shape> unsqueezed(ArrayRef<int64_t> dims, ArrayRef<int64_t> axes) {
+  if (dims.size() + axes.size() > kMaxRank)
+    return fail("more than " + Twine(kMaxRank) + " dimensions are not supported");
   NPUCC_TAKE(normal, normalizeAxes(axes, static_cast<int64_t>(dims.size() + axes.size())));
   Shape result(dims.begin(), dims.end());
   for (int64_t axis : normal) // ascending, so that positions are final
@@ -141,7 +148,8 @@ Expected<Shape> unsqueezed(ArrayRef<int64_t> dims, ArrayRef<int64_t> axes) {
 Expected<Tensors> unsqueeze(const Node &, ArrayRef<Tensor> inputs) {
   NPUCC_TRY(require(inputs, 2));
   NPUCC_TAKE(shape, unsqueezed(inputs[0].shape(), ints(inputs[1])));
-  return one(inputs[0].reshaped(shape));
+  NPUCC_TAKE(view, viewed(inputs[0], shape));
+  return one(view);
 }
 Error inferUnsqueeze(InferContext &c) {
   NPUCC_TRY(require(c, 2));

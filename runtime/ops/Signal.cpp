@@ -15,12 +15,39 @@ namespace {
 using Complex = std::complex<double>;
 constexpr double kPi = 3.14159265358979323846;
 
-/// Discrete Fourier transform; radix 2 where the length allows it.
+void transform(std::vector<Complex> &x, bool inverse);
+
+/// The transform as a convolution (Bluestein: A linear filtering approach to the computation of
+/// discrete Fourier transform, 1970), whose length may be a power of two: any length takes
+/// n log n steps.
+void chirpTransform(std::vector<Complex> &x, bool inverse) {
+  size_t n = x.size(), length = 1;
+  while (length < 2 * n - 1)
+    length *= 2;
+  std::vector<Complex> chirp(n), a(length), b(length);
+  for (size_t k = 0; k < n; ++k) {
+    double turn = kPi * static_cast<double>(k * k % (2 * n)) / static_cast<double>(n);
+    chirp[k] = std::polar(1.0, inverse ? turn : -turn);
+    a[k] = x[k] * chirp[k];
+    b[k] = b[(length - k) % length] = std::conj(chirp[k]);
+  }
+  transform(a, false);
+  transform(b, false);
+  for (size_t k = 0; k < length; ++k)
+    a[k] *= b[k];
+  transform(a, true);
+  for (size_t k = 0; k < n; ++k)
+    x[k] = a[k] * chirp[k] / static_cast<double>(length);
+}
+
+/// Discrete Fourier transform, not scaled; radix 2 as far as the length allows it.
 void transform(std::vector<Complex> &x, bool inverse) {
   size_t n = x.size();
   double sign = inverse ? 2 * kPi : -2 * kPi;
   if (n < 2)
     return;
+  if (n % 2 && n > 64)
+    return chirpTransform(x, inverse);
   if (n % 2 == 0) {
     std::vector<Complex> even(n / 2), odd(n / 2);
     for (size_t i = 0; i < n / 2; ++i) {
@@ -46,13 +73,10 @@ void transform(std::vector<Complex> &x, bool inverse) {
   x = std::move(result);
 }
 
-/// A transform of odd length costs its square; nobody needs a longer one.
+/// Nobody needs a longer one.
 constexpr int64_t kMaxLength = int64_t(1) << 24;
 Error checkLength(int64_t n) {
-  int64_t odd = n;
-  while (odd > 1 && odd % 2 == 0)
-    odd /= 2;
-  if (n < 1 || n > kMaxLength || odd > (1 << 15))
+  if (n < 1 || n > kMaxLength)
     return fail("transform length " + Twine(n) + " is out of range");
   return Error::success();
 }
@@ -314,6 +338,8 @@ Expected<Tensors> det(const Node &, ArrayRef<Tensor> inputs) {
   const Tensor &x = inputs[0];
   NPUCC_TAKE(shape, detShape(x.shape()));
   NPUCC_TAKE(out, allocate(x.type(), shape));
+  if (out.size() == 0)
+    return one(out);
   int64_t n = x.shape().back();
   std::vector<double> m(n * n);
   if (!dispatchFloat(x.type(), [&](auto tag) {

@@ -3,7 +3,6 @@
 #include "runtime/ops/Support.h"
 
 #include "runtime/onnx/Errors.h"
-#include "runtime/tensor/TensorLimit.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -35,6 +34,12 @@ Expected<Tensor> allocate(ElementType type, ArrayRef<int64_t> shape) {
   if (*count > limit || *count * bitWidth(type) / 8 > limit)
     return fail("result shape " + text(shape) + " needs more than " + Twine(limit >> 20) + " MiB");
   return Tensor::zeros(type, shape);
+}
+
+Expected<Tensor> viewed(const Tensor &x, ArrayRef<int64_t> shape) {
+  if (checkedElementCount(shape) != x.size())
+    return fail("cannot view " + text(x.shape()) + " as " + text(shape));
+  return x.reshaped(shape);
 }
 
 Error require(ArrayRef<Tensor> inputs, size_t count) {
@@ -129,6 +134,8 @@ Expected<int64_t> normalizeAxis(int64_t axis, int64_t rank) {
 
 Expected<Shape> normalizeAxes(ArrayRef<int64_t> axes, int64_t rank) {
   Shape result;
+  if (static_cast<int64_t>(axes.size()) > rank)
+    return fail(Twine(axes.size()) + " axes are too many for rank " + Twine(rank));
   for (int64_t axis : axes) {
     NPUCC_TAKE(normal, normalizeAxis(axis, rank));
     if (llvm::is_contained(result, normal))
@@ -231,6 +238,22 @@ Error sameAsFirst(InferContext &c) {
   NPUCC_TRY(require(c, 1));
   setOutput(c, 0, typeOf(c, 0), dimsOf(c, 0));
   return Error::success();
+}
+
+Error oneType(const InferContext &c, size_t first, size_t end) {
+  for (size_t i = first + 1; i < std::min(c.inputs.size(), end); ++i)
+    if (typeOf(c, first) != ElementType::Undefined && typeOf(c, i) != ElementType::Undefined &&
+        typeOf(c, i) != typeOf(c, first))
+      return fail("inputs are " + text(typeOf(c, first)) + " and " + text(typeOf(c, i)) +
+                  ", which must be one type");
+  return Error::success();
+}
+
+Error expectSize(const InferContext &c, size_t i, const char *what, int64_t size) {
+  auto dims = dimsOf(c, i);
+  if (!dims || !isStatic(*dims) || size < 0 || product(*dims) == size)
+    return Error::success();
+  return fail(Twine(what) + " " + text(*dims) + " should have " + Twine(size) + " elements");
 }
 
 static Error broadcastInputs(InferContext &c, ElementType type) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "runtime/ops/Registry.h"
+#include "runtime/tensor/TensorLimit.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Twine.h"
@@ -39,6 +40,9 @@ std::string text(ElementType type);
 
 /// Zero-filled tensor; an error instead of an allocation that no network needs.
 Expected<Tensor> allocate(ElementType type, ArrayRef<int64_t> shape);
+
+/// The elements of `x` under another shape; an error where the two do not have equally many.
+Expected<Tensor> viewed(const Tensor &x, ArrayRef<int64_t> shape);
 
 inline bool present(ArrayRef<Tensor> inputs, size_t i) {
   return i < inputs.size() && inputs[i].defined();
@@ -112,6 +116,10 @@ void setOutput(InferContext &c, size_t i, ElementType type,
 Error setShape(InferContext &c, ElementType type, Expected<Shape> dims);
 /// Error when fewer than `count` inputs are there.
 Error require(const InferContext &c, size_t count);
+/// Error where inputs [first, end), as far as they are there and known, have more than one type.
+Error oneType(const InferContext &c, size_t first = 0, size_t end = SIZE_MAX);
+/// Error where input `i` is there and known not to have `size` elements.
+Error expectSize(const InferContext &c, size_t i, const char *what, int64_t size);
 /// `rank` unknown dimensions.
 Shape unknown(int64_t rank);
 /// An integer list from a constant input; nullopt when it is absent or not constant.

@@ -5,7 +5,9 @@
 namespace npucc::ops {
 
 /// Sizes, strides and pads above this are mistakes; products stay in range.
-constexpr int64_t kMaxExtent = int64_t(1) << 31;
+constexpr int64_t kMaxExtent = int64_t(1) << 30;
+/// Positions of a kernel, also of those that lie in the padding: each is visited.
+constexpr int64_t kMaxKernelSize = int64_t(1) << 26;
 
 bool Window::isPointwise() const {
   for (int64_t d = 0; d < rank(); ++d)
@@ -40,6 +42,8 @@ Expected<Window> slidingWindow(const Node &node, ArrayRef<int64_t> in, ArrayRef<
   for (int64_t k : kernel)
     if (k == 0 || k > kMaxExtent)
       return fail("kernel " + text(kernel) + " is out of range");
+  if (isStatic(kernel) && product(kernel) > kMaxKernelSize)
+    return fail("kernel " + text(kernel) + " is out of range");
   NPUCC_TAKE(stride, perDimension(node, "strides", rank, 1, 1));
   NPUCC_TAKE(dilation, perDimension(node, "dilations", rank, 1, 1));
   NPUCC_TAKE(pads, perDimension(node, "pads", 2 * rank, 0, 0));

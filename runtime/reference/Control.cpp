@@ -62,6 +62,17 @@ Expected<Tensor> stack(ArrayRef<Tensor> parts, int64_t axis, const Value &empty)
   return result;
 }
 
+/// Keeps one iteration's result for stack(), which would otherwise find too late that there are
+/// too many.
+llvm::Error collect(const Tensor &tensor, std::vector<Tensor> &parts) {
+  auto count = static_cast<int64_t>(parts.size()) + 1;
+  auto bytes = static_cast<int64_t>(std::max<size_t>(tensor.byteSize(), 1));
+  if (count > maxTensorBytes() / bytes)
+    return makeError("a scan output needs more than {0} MiB", maxTensorBytes() >> 20);
+  parts.push_back(tensor);
+  return llvm::Error::success();
+}
+
 /// Element `index` of `tensor` along `axis`, without that axis.
 Tensor pick(const Tensor &tensor, int64_t axis, int64_t index) {
   Shape shape(tensor.shape().begin(), tensor.shape().end());
@@ -133,7 +144,8 @@ Expected<Tensors> runLoop(const Node &node, ArrayRef<Tensor> inputs, const Captu
     for (size_t s = 0; s < states; ++s)
       state[s] = (*results)[1 + s];
     for (size_t k = 0; k < scanned.size(); ++k)
-      scanned[k].push_back((*results)[1 + states + k]);
+      if (llvm::Error error = collect((*results)[1 + states + k], scanned[k]))
+        return std::move(error);
   }
   Tensors outputs(state.begin(), state.end());
   for (size_t k = 0; k < scanned.size(); ++k) {
@@ -187,7 +199,8 @@ Expected<Tensors> runScan(const Node &node, ArrayRef<Tensor> inputs, const Captu
       return results.takeError();
     state.assign(results->begin(), results->begin() + states);
     for (size_t k = 0; k < scanned.size(); ++k)
-      scanned[k].push_back((*results)[states + k]);
+      if (llvm::Error error = collect((*results)[states + k], scanned[k]))
+        return std::move(error);
   }
   Tensors outputs(state.begin(), state.end());
   for (size_t k = 0; k < scanned.size(); ++k) {

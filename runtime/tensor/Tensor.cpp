@@ -3,6 +3,7 @@
 #include "runtime/tensor/Tensor.h"
 
 #include "runtime/tensor/Float.h"
+#include "runtime/tensor/TensorLimit.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +14,8 @@ using namespace npucc;
 
 std::optional<int64_t> npucc::checkedElementCount(llvm::ArrayRef<int64_t> shape) {
   constexpr int64_t limit = int64_t(1) << 62;
+  if (shape.size() > kMaxRank)
+    return std::nullopt;
   int64_t count = 1;
   bool empty = false;
   for (int64_t dim : shape) {
@@ -26,7 +29,10 @@ std::optional<int64_t> npucc::checkedElementCount(llvm::ArrayRef<int64_t> shape)
       return std::nullopt;
     count *= dim;
   }
-  return empty ? 0 : count;
+  if (!empty)
+    return count;
+  return count <= std::min(kMaxEmptyExtent, maxTensorBytes()) ? std::optional<int64_t>(0)
+                                                              : std::nullopt;
 }
 
 static int64_t elementCount(llvm::ArrayRef<int64_t> shape) {

@@ -23,8 +23,8 @@ namespace npucc {
 
 using Shape = llvm::SmallVector<int64_t, 6>;
 
-/// Product of the dimensions; 1 for a scalar. std::nullopt when it overflows
-/// 2^62 or a dimension is negative.
+/// Product of the dimensions; 1 for a scalar. std::nullopt when it overflows 2^62, a
+/// dimension is negative, or a limit of TensorLimit.h is exceeded.
 std::optional<int64_t> checkedElementCount(llvm::ArrayRef<int64_t> shape);
 
 class Tensor {
