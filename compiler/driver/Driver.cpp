@@ -222,7 +222,7 @@ ExitStatus Run::simulateProgram() {
       code = error.convertToErrorCode();
       text = error.message();
     });
-    llvm::errs() << "npucc: error: " << text << '\n';
+    llvm::errs() << "npucc: error: " << options.model << ": " << text << '\n';
     return code == std::errc::not_enough_memory  ? kUnsupported
            : code == std::errc::invalid_argument ? kBadUsage
                                                  : kInternalError;

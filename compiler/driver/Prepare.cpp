@@ -221,7 +221,7 @@ Expected<PreparedModel> prepareModel(Model model, const Options &options,
     }
     Expected<std::vector<std::string>> assumed = assumeShapes(model.graph, data);
     if (!assumed)
-      return assumed.takeError();
+      return prefixed(assumed.takeError(), model.path + ": ");
     llvm::append_range(result.assumptions, *assumed);
   }
   result.macs = countMacs(model.graph);

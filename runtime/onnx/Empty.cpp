@@ -17,7 +17,7 @@ void npucc::removeEmpty(Graph &graph) {
       if (auto it = sameAs.find(id); it != sameAs.end())
         id = it->second;
     if (!node.domain.empty() || node.opType != "Concat" || llvm::all_of(node.inputs, isEmpty) ||
-        llvm::none_of(node.inputs, isEmpty))
+        llvm::none_of(node.inputs, isEmpty) || node.outputs[0] == kNoValue)
       continue;
     llvm::erase_if(node.inputs, isEmpty);
     if (node.inputs.size() > 1)

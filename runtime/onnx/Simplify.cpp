@@ -18,8 +18,13 @@ template <typename Body> void forEachUse(const Node &node, Body body) {
         body(outerId);
 }
 
+/// Nodes that are wrong stay in branches, which need not be taken.
+bool hasFirst(const Node &node) {
+  return !node.inputs.empty() && node.inputs[0] != kNoValue && node.outputs[0] != kNoValue;
+}
+
 bool isSoftmax(const Node &node) {
-  return node.domain.empty() &&
+  return node.domain.empty() && hasFirst(node) &&
          (node.opType == "Softmax" || node.opType == "LogSoftmax" || node.opType == "Hardmax");
 }
 
@@ -59,7 +64,7 @@ void npucc::simplifyCoercedSoftmax(Graph &graph) {
   std::vector<bool> dead(graph.nodes.size(), false);
   for (Node &reshape : graph.nodes) {
     if (reshape.opType != "Reshape" || !reshape.domain.empty() || reshape.inputs.size() < 2 ||
-        reshape.inputs[0] == kNoValue || reshape.inputs[1] == kNoValue)
+        !hasFirst(reshape) || reshape.inputs[1] == kNoValue)
       continue;
     int64_t at = producer[reshape.inputs[0]];
     if (at < 0 || !isSoftmax(graph.nodes[at]) || uses[reshape.inputs[0]] != 1)
@@ -70,7 +75,7 @@ void npucc::simplifyCoercedSoftmax(Graph &graph) {
     if (before < 0 || (onAxis != -1 && onAxis != 1))
       continue;
     const Node &flatten = graph.nodes[before];
-    if (flatten.opType != "Flatten" || !flatten.domain.empty())
+    if (flatten.opType != "Flatten" || !flatten.domain.empty() || !hasFirst(flatten))
       continue;
 
     // Back to the shape that Flatten saw?
@@ -79,6 +84,7 @@ void npucc::simplifyCoercedSoftmax(Graph &graph) {
     int64_t shapeFrom = producer[reshape.inputs[1]];
     bool sameShape = source.isStatic() && result.isStatic() && source.shape() == result.shape();
     bool shapeOf = shapeFrom >= 0 && graph.nodes[shapeFrom].opType == "Shape" &&
+                   hasFirst(graph.nodes[shapeFrom]) &&
                    graph.nodes[shapeFrom].inputs[0] == flatten.inputs[0] &&
                    graph.nodes[shapeFrom].attributes.empty();
     int64_t axis = equivalentAxis(source, flatten.getInt("axis", 1));

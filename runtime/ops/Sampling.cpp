@@ -219,7 +219,7 @@ Expected<Tensors> roiAlign(const Node &node, ArrayRef<Tensor> inputs) {
       return std::clamp<int64_t>(ratio ? ratio : static_cast<int64_t>(std::ceil(bin)), 0, 1 << 16);
     };
     int64_t countY = samples(binH), countX = samples(binW);
-    if (product({countY, countX, out.size()}) > maxTensorBytes())
+    if (countY * countX > (1 << 20) || product({countY, countX, out.size()}) > maxTensorBytes())
       return fail("a roi takes too many samples");
     dispatchFloat(x.type(), [&](auto tag) {
       using T = decltype(tag);
