@@ -57,11 +57,15 @@ llvm::StringMap<Kind> makeTable() {
 
 } // namespace
 
-llvm::Error npucc::checkAttributeKind(llvm::StringRef name, const Attribute &attribute) {
+std::optional<size_t> npucc::attributeKind(llvm::StringRef name) {
   static const llvm::StringMap<Kind> table = makeTable();
   auto known = table.find(name);
-  if (known == table.end() || known->second == attribute.value.index())
+  return known == table.end() ? std::nullopt : std::optional<size_t>(known->second);
+}
+
+llvm::Error npucc::checkAttributeKind(llvm::StringRef name, const Attribute &attribute) {
+  std::optional<size_t> kind = attributeKind(name);
+  if (!kind || *kind == attribute.value.index())
     return llvm::Error::success();
-  return makeError("must be {0}, not {1}", kKindNames[known->second],
-                   kKindNames[attribute.value.index()]);
+  return makeError("must be {0}, not {1}", kKindNames[*kind], kKindNames[attribute.value.index()]);
 }

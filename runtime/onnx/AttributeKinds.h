@@ -11,5 +11,8 @@ namespace npucc {
 /// would leave it at its default. Names that have several kinds in different operators or versions
 /// (`value`, `to`, `p`) pass.
 llvm::Error checkAttributeKind(llvm::StringRef name, const Attribute &attribute);
+/// The index into Attribute::value of the kind that an attribute of this name has, where that is
+/// known.
+std::optional<size_t> attributeKind(llvm::StringRef name);
 
 } // namespace npucc

@@ -34,7 +34,7 @@ Expected<MatmulPlan> planMatmul(ArrayRef<int64_t> a, ArrayRef<int64_t> b) {
   NPUCC_TAKE(batch, broadcast(batchA, batchB));
   Walk walk = Walk::broadcasting(batch, {batchA, batchB});
   std::optional<int64_t> count = checkedElementCount(batch);
-  if (!count || *count > (int64_t(1) << 32))
+  if (!count || *count > maxTensorBytes()) // the result has as many elements at least, or none
     return fail("batch " + text(batch) + " is out of range");
   plan.left.reserve(*count);
   plan.right.reserve(*count);

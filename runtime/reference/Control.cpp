@@ -26,6 +26,9 @@ Expected<std::shared_ptr<Graph>> bodyOf(const Node &node, const char *attribute)
   return body;
 }
 
+/// A loop that is meant to end has ended by then.
+constexpr int64_t kMaxIterations = int64_t(1) << 24;
+
 size_t elementBytes(const Tensor &tensor) { return bitWidth(tensor.type()) / 8; }
 
 /// Stacks equal tensors along a new axis; `empty` gives type and shape for none.
@@ -130,6 +133,8 @@ Expected<Tensors> runLoop(const Node &node, ArrayRef<Tensor> inputs, const Captu
   std::vector<Tensor> state(inputs.begin() + std::min<size_t>(2, inputs.size()), inputs.end());
   std::vector<std::vector<Tensor>> scanned(graph.outputs.size() - 1 - states);
   for (int64_t i = 0; i < limit && running; ++i) {
+    if (i == kMaxIterations)
+      return makeError("more than {0} iterations are not supported", kMaxIterations);
     std::vector<Tensor> arguments = {
         Tensor::of<int64_t>(ElementType::Int64, {}, {i}),
         Tensor::of<uint8_t>(ElementType::Bool, {}, {static_cast<uint8_t>(running)})};

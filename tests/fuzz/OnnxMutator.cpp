@@ -2,6 +2,7 @@
 
 #include "tests/fuzz/OnnxMutator.h"
 
+#include "runtime/onnx/AttributeKinds.h"
 #include "runtime/ops/Registry.h"
 
 #include <cmath>
@@ -472,6 +473,13 @@ void OnnxMutator::addAttribute(onnx::NodeProto &node) {
     attribute = node.add_attribute();
   std::string name = attribute->name().empty() || oneIn(4) ? pick(kAttributes) : attribute->name();
   int kind = attribute->type() && !oneIn(4) ? attribute->type() : 1 + static_cast<int>(below(8));
+  // Another kind than the right one is an early error.
+  if (std::optional<size_t> known = attributeKind(name); known && !oneIn(16)) {
+    using Proto = onnx::AttributeProto; // in the order of Attribute::value
+    constexpr int kinds[] = {Proto::INT,   Proto::FLOAT, Proto::STRING, Proto::TENSOR,
+                             Proto::GRAPH, Proto::INTS,  Proto::FLOATS, Proto::STRINGS};
+    kind = kinds[*known];
+  }
   attribute->Clear();
   attribute->set_name(name);
   attribute->set_type(static_cast<onnx::AttributeProto::AttributeType>(kind));

@@ -92,6 +92,8 @@ llvm::ArrayRef<BadKind> BadFiles::kinds() {
       {"operators", nullptr, &BadFiles::anyOperator},
       {"operators", nullptr, &BadFiles::anyOperator},
       {"operators", nullptr, &BadFiles::anyOperator},
+      {"operators", nullptr, &BadFiles::anyOperator},
+      {"operators", nullptr, &BadFiles::anyOperator},
       {"changed fields", nullptr, &BadFiles::changedFields},
       {"changed fields", nullptr, &BadFiles::changedFields},
   };

@@ -122,14 +122,14 @@ TEST_CASE("an attribute of the wrong kind is an error", "[loader]") {
 TEST_CASE("shapes of nothing and of very many dimensions", "[loader][prepare]") {
   {
     ModelBuilder m;
-    m.input("x", {0, int64_t(1) << 40, 2});
+    m.input("x", {int64_t(0), int64_t(1) << 40, 2});
     m.node("Relu", {"x"}, {"y"});
     m.output("y");
     contains(m.error(), "'x' is too large");
   }
   {
     ModelBuilder m;
-    m.input("x", std::vector<TestDim>(65, 1));
+    m.input("x", std::vector<TestDim>(65, int64_t(1)));
     m.node("Relu", {"x"}, {"y"});
     m.output("y");
     contains(m.error(), "'x' is too large");
