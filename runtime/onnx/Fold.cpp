@@ -23,9 +23,9 @@ int64_t steps(const Graph &graph, const Node &node) {
   Shape pooled;
   for (int64_t size : node.getInts("kernel_shape"))
     pooled.push_back(std::max<int64_t>(size, 1));
-  const Value &output = graph.values[node.outputs[0]];
-  if (!pooled.empty() && output.isStatic())
-    pooled.append(output.shape());
+  const Value *output = node.outputs[0] == kNoValue ? nullptr : &graph.values[node.outputs[0]];
+  if (!pooled.empty() && output && output->isStatic())
+    pooled.append(output->shape());
   return std::max(nodeMacs(graph, node), checkedElementCount(pooled).value_or(INT64_MAX));
 }
 
@@ -201,8 +201,6 @@ bool GraphPreparer::foldConstant(const Node &node) {
         return false;
     }
   if (known && steps(graph, node) > kMaxFoldedSteps)
-    return false;
-  if (known && node.outputs[0] != kNoValue && steps(graph, node) > kMaxFoldedSteps)
     return false;
   // Where the size of the result is not known beforehand, it must not be able to
   // get large.

@@ -71,6 +71,7 @@ template <Soft Mode> Expected<Tensors> softmax(const Node &node, ArrayRef<Tensor
 }
 Error inferAxis(InferContext &c) {
   NPUCC_TRY(require(c, 1));
+  NPUCC_TRY(allFloat(c));
   if (auto dims = dimsOf(c, 0)) {
     NPUCC_TAKE(axis, normalizeAxis(c.node.getInt("axis", -1), static_cast<int64_t>(dims->size())));
     (void)axis;

@@ -257,6 +257,7 @@ std::optional<Expected<StaticEquation>> equationOf(const Node &node,
 
 Error inferEinsum(InferContext &c) {
   NPUCC_TRY(require(c, std::max<size_t>(1, c.inputs.size())));
+  NPUCC_TRY(oneType(c));
   auto known = equationOf(c.node, c.inputs);
   if (!known) {
     setOutput(c, 0, typeOf(c, 0));

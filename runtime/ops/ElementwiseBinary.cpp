@@ -293,6 +293,27 @@ Error inferBool(InferContext &c) {
   return broadcastBool(c);
 }
 
+Error inferLogic(InferContext &c) {
+  if (c.has(0) && typeOf(c, 0) != ElementType::Bool)
+    return unsupportedType(typeOf(c, 0));
+  return inferBool(c);
+}
+
+Error inferBits(InferContext &c) {
+  if (c.has(0) && !isInteger(typeOf(c, 0)))
+    return unsupportedType(typeOf(c, 0));
+  return inferSame(c);
+}
+
+Error inferPRelu(InferContext &c) {
+  NPUCC_TRY(require(c, 2));
+  NPUCC_TRY(oneType(c, 0, 2));
+  auto x = dimsOf(c, 0), slope = dimsOf(c, 1);
+  if (x && slope && isStatic(*x) && isStatic(*slope) && !broadcastsTo(*slope, *x))
+    return fail("slope " + text(*slope) + " does not broadcast to " + text(*x));
+  return sameAsFirst(c);
+}
+
 Error inferWhere(InferContext &c) {
   NPUCC_TRY(require(c, 3));
   NPUCC_TRY(oneType(c, 1));
@@ -322,14 +343,14 @@ llvm::ArrayRef<OpInfo> binaryOps() {
       {"", "Greater", 13, inferBool, kCompare<Greater>},
       {"", "LessOrEqual", 16, inferBool, kCompare<LessOrEqual>},
       {"", "GreaterOrEqual", 16, inferBool, kCompare<GreaterOrEqual>},
-      {"", "And", 7, inferBool, logicKernel<BitAnd>},
-      {"", "Or", 7, inferBool, logicKernel<BitOr>},
-      {"", "Xor", 7, inferBool, logicKernel<BitXor>},
-      {"", "BitwiseAnd", 18, inferSame, bitsKernel<BitAnd>},
-      {"", "BitwiseOr", 18, inferSame, bitsKernel<BitOr>},
-      {"", "BitwiseXor", 18, inferSame, bitsKernel<BitXor>},
-      {"", "BitShift", 11, inferSame, bitShift},
-      {"", "PRelu", 16, sameAsFirst, widened<pRelu>},
+      {"", "And", 7, inferLogic, logicKernel<BitAnd>},
+      {"", "Or", 7, inferLogic, logicKernel<BitOr>},
+      {"", "Xor", 7, inferLogic, logicKernel<BitXor>},
+      {"", "BitwiseAnd", 18, inferBits, bitsKernel<BitAnd>},
+      {"", "BitwiseOr", 18, inferBits, bitsKernel<BitOr>},
+      {"", "BitwiseXor", 18, inferBits, bitsKernel<BitXor>},
+      {"", "BitShift", 11, inferBits, bitShift},
+      {"", "PRelu", 16, inferPRelu, widened<pRelu>},
       {"", "Where", 16, inferWhere, unpacked<where>},
   };
   return table;

@@ -247,6 +247,35 @@ Expected<Tensors> clip(const Node &, ArrayRef<Tensor> inputs) {
   return one(out);
 }
 
+/// The input, then one that broadcasts to it.
+Error inferBiased(InferContext &c) {
+  NPUCC_TRY(allFloat(c));
+  NPUCC_TRY(oneType(c, 0, 2));
+  auto x = dimsOf(c, 0), bias = dimsOf(c, 1);
+  if (x && bias && isStatic(*x) && isStatic(*bias) && !broadcastsTo(*bias, *x))
+    return fail("bias " + text(*bias) + " does not broadcast to " + text(*x));
+  return sameAsFirst(c);
+}
+
+Error inferNot(InferContext &c) {
+  if (c.has(0) && typeOf(c, 0) != ElementType::Bool)
+    return unsupportedType(typeOf(c, 0));
+  return sameAsFirst(c);
+}
+
+Error inferBits(InferContext &c) {
+  if (c.has(0) && !isInteger(typeOf(c, 0)))
+    return unsupportedType(typeOf(c, 0));
+  return sameAsFirst(c);
+}
+
+Error inferClip(InferContext &c) {
+  NPUCC_TRY(oneType(c, 0, 3));
+  NPUCC_TRY(expectSize(c, 1, "min", 1));
+  NPUCC_TRY(expectSize(c, 2, "max", 1));
+  return sameAsFirst(c);
+}
+
 Error inferBool(InferContext &c) {
   NPUCC_TRY(require(c, 1));
   setOutput(c, 0, ElementType::Bool, dimsOf(c, 0));
@@ -261,49 +290,49 @@ llvm::ArrayRef<OpInfo> unaryOps() {
       {"", "Neg", 13, sameAsFirst, kNumeric<Neg>},
       {"", "Sign", 13, sameAsFirst, kNumeric<Sign>},
       {"", "Relu", 14, sameAsFirst, kNumeric<Relu>},
-      {"", "Floor", 13, sameAsFirst, kFloat<Floor>},
-      {"", "Ceil", 13, sameAsFirst, kFloat<Ceil>},
-      {"", "Round", 11, sameAsFirst, kFloat<Round>},
-      {"", "Sqrt", 13, sameAsFirst, kFloat<Sqrt>},
-      {"", "Reciprocal", 13, sameAsFirst, kFloat<Reciprocal>},
-      {"", "Exp", 13, sameAsFirst, kFloat<Exp>},
-      {"", "Log", 13, sameAsFirst, kFloat<Log>},
-      {"", "Sin", 7, sameAsFirst, kFloat<Sin>},
-      {"", "Cos", 7, sameAsFirst, kFloat<Cos>},
-      {"", "Tan", 7, sameAsFirst, kFloat<Tan>},
-      {"", "Asin", 7, sameAsFirst, kFloat<Asin>},
-      {"", "Acos", 7, sameAsFirst, kFloat<Acos>},
-      {"", "Atan", 7, sameAsFirst, kFloat<Atan>},
-      {"", "Sinh", 9, sameAsFirst, kFloat<Sinh>},
-      {"", "Cosh", 9, sameAsFirst, kFloat<Cosh>},
-      {"", "Asinh", 9, sameAsFirst, kFloat<Asinh>},
-      {"", "Acosh", 9, sameAsFirst, kFloat<Acosh>},
-      {"", "Atanh", 9, sameAsFirst, kFloat<Atanh>},
-      {"", "Tanh", 13, sameAsFirst, kFloat<Tanh>},
-      {"", "Erf", 13, sameAsFirst, kFloat<Erf>},
-      {"", "Sigmoid", 13, sameAsFirst, kFloat<Sigmoid>},
-      {"", "Softplus", 1, sameAsFirst, kFloat<Softplus>},
-      {"", "Softsign", 1, sameAsFirst, kFloat<Softsign>},
-      {"", "HardSwish", 14, sameAsFirst, kFloat<HardSwish>},
-      {"", "Mish", 18, sameAsFirst, kFloat<Mish>},
-      {"", "Gelu", 20, sameAsFirst, widened<gelu>},
-      {"", "LeakyRelu", 16, sameAsFirst, widened<leakyRelu>},
-      {"", "Elu", 6, sameAsFirst, widened<elu>},
-      {"", "Selu", 6, sameAsFirst, widened<selu>},
-      {"", "Celu", 12, sameAsFirst, widened<celu>},
-      {"", "ThresholdedRelu", 10, sameAsFirst, widened<thresholdedRelu>},
-      {"", "HardSigmoid", 6, sameAsFirst, widened<hardSigmoid>},
-      {"", "Swish", 24, sameAsFirst, widened<swish>},
+      {"", "Floor", 13, sameFloat, kFloat<Floor>},
+      {"", "Ceil", 13, sameFloat, kFloat<Ceil>},
+      {"", "Round", 11, sameFloat, kFloat<Round>},
+      {"", "Sqrt", 13, sameFloat, kFloat<Sqrt>},
+      {"", "Reciprocal", 13, sameFloat, kFloat<Reciprocal>},
+      {"", "Exp", 13, sameFloat, kFloat<Exp>},
+      {"", "Log", 13, sameFloat, kFloat<Log>},
+      {"", "Sin", 7, sameFloat, kFloat<Sin>},
+      {"", "Cos", 7, sameFloat, kFloat<Cos>},
+      {"", "Tan", 7, sameFloat, kFloat<Tan>},
+      {"", "Asin", 7, sameFloat, kFloat<Asin>},
+      {"", "Acos", 7, sameFloat, kFloat<Acos>},
+      {"", "Atan", 7, sameFloat, kFloat<Atan>},
+      {"", "Sinh", 9, sameFloat, kFloat<Sinh>},
+      {"", "Cosh", 9, sameFloat, kFloat<Cosh>},
+      {"", "Asinh", 9, sameFloat, kFloat<Asinh>},
+      {"", "Acosh", 9, sameFloat, kFloat<Acosh>},
+      {"", "Atanh", 9, sameFloat, kFloat<Atanh>},
+      {"", "Tanh", 13, sameFloat, kFloat<Tanh>},
+      {"", "Erf", 13, sameFloat, kFloat<Erf>},
+      {"", "Sigmoid", 13, sameFloat, kFloat<Sigmoid>},
+      {"", "Softplus", 1, sameFloat, kFloat<Softplus>},
+      {"", "Softsign", 1, sameFloat, kFloat<Softsign>},
+      {"", "HardSwish", 14, sameFloat, kFloat<HardSwish>},
+      {"", "Mish", 18, sameFloat, kFloat<Mish>},
+      {"", "Gelu", 20, sameFloat, widened<gelu>},
+      {"", "LeakyRelu", 16, sameFloat, widened<leakyRelu>},
+      {"", "Elu", 6, sameFloat, widened<elu>},
+      {"", "Selu", 6, sameFloat, widened<selu>},
+      {"", "Celu", 12, sameFloat, widened<celu>},
+      {"", "ThresholdedRelu", 10, sameFloat, widened<thresholdedRelu>},
+      {"", "HardSigmoid", 6, sameFloat, widened<hardSigmoid>},
+      {"", "Swish", 24, sameFloat, widened<swish>},
       {"", "Shrink", 9, sameAsFirst, widened<shrink>},
-      {"", "Clip", 13, sameAsFirst, widened<clip>},
-      {"", "Not", 1, sameAsFirst, logicalNot},
-      {"", "BitwiseNot", 18, sameAsFirst, bitwiseNot},
+      {"", "Clip", 13, inferClip, widened<clip>},
+      {"", "Not", 1, inferNot, logicalNot},
+      {"", "BitwiseNot", 18, inferBits, bitwiseNot},
       {"", "IsNaN", 20, inferBool, widened<isNan>},
       {"", "IsInf", 20, inferBool, widened<isInf>},
-      {"com.microsoft", "Gelu", 1, sameAsFirst, kFloat<GeluErf>},
-      {"com.microsoft", "QuickGelu", 1, sameAsFirst, widened<swish>},
-      {"com.microsoft", "FastGelu", 1, sameAsFirst, widened<biasGelu>},
-      {"com.microsoft", "BiasGelu", 1, sameAsFirst, widened<biasGelu>},
+      {"com.microsoft", "Gelu", 1, sameFloat, kFloat<GeluErf>},
+      {"com.microsoft", "QuickGelu", 1, sameFloat, widened<swish>},
+      {"com.microsoft", "FastGelu", 1, inferBiased, widened<biasGelu>},
+      {"com.microsoft", "BiasGelu", 1, inferBiased, widened<biasGelu>},
   };
   return table;
 }

@@ -76,13 +76,17 @@ Expected<Tensors> concat(const Node &node, ArrayRef<Tensor> inputs) {
 
 /// Rules of the float operators, with the result's type replaced.
 Error inferAs(InferContext &c, const char *name, ArrayRef<size_t> operands, ElementType type) {
+  std::vector<Value> floats; // what the operands are once dequantised
   std::vector<const Value *> values;
   std::vector<const Tensor *> constants(operands.size(), nullptr);
   for (size_t i : operands) {
     if (!c.has(i))
       return fail("input " + Twine(i) + " is missing");
-    values.push_back(c.inputs[i]);
+    floats.push_back(*c.inputs[i]);
+    floats.back().type = ElementType::Float32;
   }
+  for (const Value &value : floats)
+    values.push_back(&value);
   const OpInfo *info = findOp("", name);
   if (!info)
     return fail(Twine("operator ") + name + " is not supported");

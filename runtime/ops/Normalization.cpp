@@ -236,12 +236,14 @@ template <RawKernel K> Expected<Tensors> skipWidened(const Node &node, ArrayRef<
 
 Error inferLayer(InferContext &c) {
   NPUCC_TRY(require(c, 2));
-  for (size_t i = 0; i < c.inputs.size(); ++i)
-    if (ElementType type = typeOf(c, i); type != ElementType::Undefined && !isFloat(type))
-      return unsupportedType(type);
+  NPUCC_TRY(allFloat(c));
   NPUCC_TRY(sameAsFirst(c));
   bool skip = llvm::StringRef(c.node.opType).starts_with("Skip");
   auto dims = dimsOf(c, 0);
+  for (size_t i = 1; dims && isStatic(*dims) && i < c.inputs.size(); ++i)
+    if (auto parameter = dimsOf(c, i))
+      if (isStatic(*parameter) && !broadcastsTo(*parameter, *dims))
+        return fail("parameter " + text(*parameter) + " does not broadcast to " + text(*dims));
   if (skip)
     setOutput(c, 3, typeOf(c, 0), dims);
   if (dims) {
@@ -358,6 +360,7 @@ Expected<Tensors> meanVarianceNormalization(const Node &node, ArrayRef<Tensor> i
 /// The input, then vectors with one element for each of its channels.
 Error inferChannels(InferContext &c) {
   NPUCC_TRY(require(c, 3));
+  NPUCC_TRY(allFloat(c));
   auto x = dimsOf(c, 0);
   for (size_t i = 1; x && i < c.inputs.size(); ++i)
     if (auto dims = dimsOf(c, i))
@@ -370,6 +373,10 @@ Error inferChannels(InferContext &c) {
 
 Error inferBatchNormalization(InferContext &c) {
   NPUCC_TRY(require(c, 5));
+  NPUCC_TRY(allFloat(c));
+  if (auto x = dimsOf(c, 0); x && !x->empty())
+    for (size_t i = 1; i < 5; ++i)
+      NPUCC_TRY(expectSize(c, i, "a parameter", x->size() > 1 ? (*x)[1] : 1));
   NPUCC_TRY(sameAsFirst(c));
   for (size_t i = 1; i < c.outputs.size(); ++i)
     setOutput(c, i, typeOf(c, i < 3 ? i + 2 : 3), dimsOf(c, 3));
@@ -387,9 +394,9 @@ llvm::ArrayRef<npucc::OpInfo> npucc::normalizationOps() {
       {"", "GroupNormalization", 21, inferChannels, widened<groupNormalization>},
       {"", "LayerNormalization", 17, inferLayer, widened<layerNormalization, 1>},
       {"", "RMSNormalization", 23, inferLayer, widened<rmsNormalization, 1>},
-      {"", "LRN", 13, sameAsFirst, widened<lrn>},
-      {"", "LpNormalization", 1, sameAsFirst, widened<lpNormalization>},
-      {"", "MeanVarianceNormalization", 13, sameAsFirst, widened<meanVarianceNormalization>},
+      {"", "LRN", 13, sameFloat, widened<lrn>},
+      {"", "LpNormalization", 1, sameFloat, widened<lpNormalization>},
+      {"", "MeanVarianceNormalization", 13, sameFloat, widened<meanVarianceNormalization>},
       // ONNX Runtime exports it in the default domain too.
       {"", "SimplifiedLayerNormalization", 1, inferLayer, widened<rmsNormalization, 1>},
       {"com.microsoft", "SimplifiedLayerNormalization", 1, inferLayer,

@@ -172,6 +172,8 @@ Expected<Tensors> lpPool(const Node &node, ArrayRef<Tensor> inputs) {
 
 Error inferPool(InferContext &c) {
   NPUCC_TRY(require(c, 1));
+  if (c.node.opType != "MaxPool")
+    NPUCC_TRY(allFloat(c));
   auto dims = dimsOf(c, 0);
   if (dims) {
     NPUCC_TAKE(window, poolWindow(c.node, *dims));
@@ -232,6 +234,7 @@ template <Global Mode> Expected<Tensors> globalPool(const Node &node, ArrayRef<T
 }
 Error inferGlobal(InferContext &c) {
   NPUCC_TRY(require(c, 1));
+  NPUCC_TRY(allFloat(c));
   if (auto dims = dimsOf(c, 0))
     return setShape(c, typeOf(c, 0), globalShape(*dims));
   setOutput(c, 0, typeOf(c, 0));

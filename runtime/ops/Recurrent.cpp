@@ -343,6 +343,7 @@ template <Cell Kind> Expected<Tensors> recurrent(const Node &node, ArrayRef<Tens
 template <Cell Kind> Error inferRecurrent(InferContext &c) {
   NPUCC_TRY(require(c, 3));
   NPUCC_TRY(oneType(c, 0, 4));
+  NPUCC_TRY(oneType(c, 5));
   auto x = dimsOf(c, 0), r = dimsOf(c, 2);
   ElementType type = typeOf(c, 0);
   if (!x || !r) {

@@ -280,6 +280,8 @@ Expected<Tensors> scatterNd(const Node &node, ArrayRef<Tensor> inputs) {
 }
 Error inferScatter(InferContext &c) {
   NPUCC_TRY(require(c, 3));
+  if (typeOf(c, 2) != typeOf(c, 0))
+    return fail("updates are " + text(typeOf(c, 2)) + ", data is " + text(typeOf(c, 0)));
   return sameAsFirst(c);
 }
 

@@ -120,6 +120,8 @@ Expected<Tensors> pad(const Node &node, ArrayRef<Tensor> inputs) {
 
 Error inferPad(InferContext &c) {
   NPUCC_TRY(require(c, 2));
+  if (c.has(2) && typeOf(c, 2) != typeOf(c, 0))
+    return fail("constant_value is " + text(typeOf(c, 2)) + ", the input " + text(typeOf(c, 0)));
   auto dims = dimsOf(c, 0);
   auto pads = constantInts(c, 1), axes = constantInts(c, 3);
   if (!dims || !pads || (c.has(3) && !axes)) {

@@ -249,11 +249,23 @@ Error oneType(const InferContext &c, size_t first, size_t end) {
   return Error::success();
 }
 
+Error allFloat(const InferContext &c) {
+  for (size_t i = 0; i < c.inputs.size(); ++i)
+    if (ElementType type = typeOf(c, i); type != ElementType::Undefined && !isFloat(type))
+      return unsupportedType(type);
+  return Error::success();
+}
+
 Error expectSize(const InferContext &c, size_t i, const char *what, int64_t size) {
   auto dims = dimsOf(c, i);
   if (!dims || !isStatic(*dims) || size < 0 || product(*dims) == size)
     return Error::success();
   return fail(Twine(what) + " " + text(*dims) + " should have " + Twine(size) + " elements");
+}
+
+Error sameFloat(InferContext &c) {
+  NPUCC_TRY(allFloat(c));
+  return sameAsFirst(c);
 }
 
 static Error broadcastInputs(InferContext &c, ElementType type) {

@@ -118,6 +118,8 @@ Error setShape(InferContext &c, ElementType type, Expected<Shape> dims);
 Error require(const InferContext &c, size_t count);
 /// Error where inputs [first, end), as far as they are there and known, have more than one type.
 Error oneType(const InferContext &c, size_t first = 0, size_t end = SIZE_MAX);
+/// Error where an input is known not to be of floats; they may have several types.
+Error allFloat(const InferContext &c);
 /// Error where input `i` is there and known not to have `size` elements.
 Error expectSize(const InferContext &c, size_t i, const char *what, int64_t size);
 /// `rank` unknown dimensions.
@@ -127,6 +129,7 @@ std::optional<llvm::SmallVector<int64_t, 8>> constantInts(const InferContext &c,
 
 /// Common shape rules.
 Error sameAsFirst(InferContext &c);   ///< type and dims of input 0
+Error sameFloat(InferContext &c);     ///< the same, of floats only
 Error broadcastAll(InferContext &c);  ///< all inputs broadcast; type of input 0
 Error broadcastBool(InferContext &c); ///< all inputs broadcast; bool
 
