@@ -138,7 +138,7 @@ static LogicalResult layerNorm(LoweringContext &c, const Arg &x, std::optional<A
 
 static LogicalResult lowerLayerNorm(onnx::NodeOp node, LoweringContext &c) {
   bool centred = node.getOpType() == "LayerNormalization";
-  if (!centred && (c.wants(1) || c.wants(2)))
+  if (!c.wants(0) || (!centred && (c.wants(1) || c.wants(2))))
     return c.refuse("statistics are asked for");
   std::optional<Arg> scale, bias;
   if (c.has(1))

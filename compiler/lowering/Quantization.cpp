@@ -75,6 +75,8 @@ static LogicalResult lowerQuantize(onnx::NodeOp, LoweringContext &c) {
 
 /// y, scale and zero point from the range of x (uint8).
 static LogicalResult lowerDynamicQuantize(onnx::NodeOp, LoweringContext &c) {
+  if (!c.wants(0) || !c.wants(1) || !c.wants(2))
+    return c.refuse("a result is not used");
   Type f32 = c.b.getF32Type();
   RankedTensorType type = c.resultType(0), scaleType = c.resultType(1), pointType = c.resultType(2);
   Type u8 = type.getElementType();

@@ -99,6 +99,9 @@ Value Recurrence::constantPart(unsigned input, int64_t d, int64_t first, int64_t
 }
 
 Value Recurrence::initialState(unsigned input, int64_t d) {
+  // A GRU reads its first state element by element, too, which the scheduler cannot do with a fill.
+  if (!c.has(input) && gates == 3)
+    return c.data(c.constantFloats(SmallVector<float>(batch * hidden, 0), {batch, hidden}));
   if (!c.has(input)) {
     Type storage = c.storageElement(f32);
     TypedAttr zero = storageNumber(storage, 0);

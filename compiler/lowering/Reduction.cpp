@@ -146,6 +146,8 @@ static LogicalResult lowerArg(onnx::NodeOp node, LoweringContext &c) {
   if (rank == 0)
     return c.refuse("operand is a scalar");
   int64_t axis = wrap(c.getInt("axis", 0), rank), none = last ? -1 : shape[axis];
+  if (shape[axis] == 1) // a dimension of 1 has no loop to take the position from
+    return c.refuse("the axis has one element");
   Type i64 = c.b.getI64Type();
   Ints kept = iota(rank);
   kept.erase(kept.begin() + axis);

@@ -112,8 +112,8 @@ Expected<Tensors> conv(const Node &node, ArrayRef<Tensor> inputs) {
   return one(out);
 }
 Error inferConv(InferContext &c) {
-  NPUCC_TRY(allFloat(c));
   NPUCC_TRY(oneType(c, 0, 3));
+  NPUCC_TRY(allFloat(c));
   NPUCC_TRY(inferConvolution(c, 1, typeOf(c, 0)));
   auto w = dimsOf(c, 1);
   return expectSize(c, 2, "bias", w && !w->empty() ? (*w)[0] : -1);
@@ -263,8 +263,8 @@ Expected<Tensors> convTranspose(const Node &node, ArrayRef<Tensor> inputs) {
 
 Error inferConvTranspose(InferContext &c) {
   NPUCC_TRY(require(c, 2));
-  NPUCC_TRY(allFloat(c));
   NPUCC_TRY(oneType(c, 0, 3));
+  NPUCC_TRY(allFloat(c));
   auto x = dimsOf(c, 0), w = dimsOf(c, 1);
   if (!x || !w) {
     setOutput(c, 0, typeOf(c, 0),

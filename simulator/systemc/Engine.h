@@ -50,7 +50,10 @@ struct Npu {
       return;
     }
     failed = true;
-    error = llvm::toString(std::move(reason));
+    llvm::handleAllErrors(std::move(reason), [&](const llvm::ErrorInfoBase &info) {
+      error = info.message();
+      code = info.convertToErrorCode();
+    });
   }
 
   bool isResident(int64_t address) const {
@@ -72,6 +75,7 @@ struct Npu {
   int64_t totalRuns = 0, startedRuns = 0;
   bool failed = false;
   std::string error;
+  std::error_code code = llvm::inconvertibleErrorCode();
 };
 
 class StreamEngine : public sc_core::sc_module {

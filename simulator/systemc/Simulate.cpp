@@ -88,7 +88,7 @@ llvm::Error runModel(Npu &npu) {
   last = npu.dram.flush(last);
   npu.accounting.result.cycles = last;
   if (npu.failed)
-    return llvm::createStringError(npu.error);
+    return llvm::createStringError(npu.code, npu.error);
   if (!blocked.empty())
     return llvm::createStringError("deadlock at cycle " + std::to_string(last) + ": " + blocked);
   return llvm::Error::success();
