@@ -39,14 +39,14 @@ def main():
             (seeds / hashlib.sha1(content).hexdigest()).write_bytes(content)
     print(f"{len(regressions)} regressions, {len(list(seeds.iterdir()))} seeds", flush=True)
     environment = {**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1"}
-    command = [fuzzer, *OPTIONS, f"-artifact_prefix={folder}/", *LENGTH[length], *sys.argv[4:-1]]
-    if regressions:
+    command = [fuzzer, *OPTIONS, f"-artifact_prefix={folder}/"]
+    if regressions:  # -runs would try each of them as often
         status = subprocess.run([*command, *map(str, regressions)], env=environment,
                                 stderr=subprocess.STDOUT).returncode
         if status:
             return status
-    return subprocess.run([*command, str(corpus), str(seeds)], env=environment,
-                          stderr=subprocess.STDOUT).returncode
+    return subprocess.run([*command, *LENGTH[length], *sys.argv[4:-1], str(corpus), str(seeds)],
+                          env=environment, stderr=subprocess.STDOUT).returncode
 
 
 if __name__ == "__main__":
