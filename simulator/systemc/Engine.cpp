@@ -127,6 +127,8 @@ void StreamEngine::run(int32_t id) {
 }
 
 void StreamEngine::compute(int32_t id, const CommandCost &cost) {
+  while (!copies.empty()) // of a stream that has both
+    waitFor(outstanding.size() - 1);
   until(engineFree);
   const int64_t start = now();
   const auto cycles = static_cast<double>(cost.cycles);
@@ -136,6 +138,7 @@ void StreamEngine::compute(int32_t id, const CommandCost &cost) {
   workEnd = std::max(start + cost.leadCycles, workEnd) + cost.workCycles + busy - cost.cycles;
   engineFree = workEnd - cost.overlapCycles;
   npu.ports.claim(index, demand, workEnd);
+  claimingCopy = -1;
   const int32_t layer = npu.program.commands[static_cast<size_t>(id)].layer;
   int64_t end =
       std::max(completed, workEnd + cost.latencyCycles - cost.leadCycles - cost.workCycles);
@@ -154,7 +157,8 @@ void StreamEngine::finishAt(int32_t command, int64_t at) {
 
 void StreamEngine::post(Completion completion) {
   completion.at = std::max(completion.at, now());
-  if (pending.empty())
+  completion.copies = endedCopies + static_cast<int64_t>(copies.size());
+  if (pending.empty() && copies.empty())
     due.notify(delay(completion.at, 0));
   pending.push_back(std::move(completion));
 }
@@ -168,7 +172,8 @@ void StreamEngine::deliver() {
     return;
   }
   shuffledThisCycle = false;
-  while (!pending.empty() && pending.front().at <= now()) {
+  auto ready = [&] { return !pending.empty() && pending.front().copies <= endedCopies; };
+  while (ready() && pending.front().at <= now()) {
     Completion completion = std::move(pending.front());
     pending.pop_front();
     if (completion.semaphore >= 0) {
@@ -183,7 +188,7 @@ void StreamEngine::deliver() {
       }
     }
   }
-  if (!pending.empty())
+  if (ready())
     due.notify(delay(pending.front().at, 0));
 }
 

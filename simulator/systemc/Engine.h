@@ -5,10 +5,10 @@
 // holds back the next command.
 //
 // Time unit: 2^16 ticks of SystemC's resolution are one core cycle. Completions are delivered in
-// slot 0 of a cycle, and each stream uses what it shares with others (ports, DRAM) in a slot of its
-// own. What happens in one cycle is thus ordered by the number of the stream, as by a fixed
-// arbiter, not by the order in which SystemC happens to run processes: with data or without,
-// the time is the same.
+// slot 0 of a cycle, each stream uses what it shares with others (ports, DRAM) in a slot of its
+// own, and DRAM goes on in the last one. What happens in one cycle is thus ordered by the number of
+// the stream, as by a fixed arbiter, not by the order in which SystemC happens to run processes:
+// with data or without, the time is the same.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -28,6 +28,14 @@ namespace npucc::model {
 constexpr int64_t kTicksPerCycle = 1 << 16;
 inline int64_t tick() { return static_cast<int64_t>(sc_core::sc_time_stamp().value()); }
 inline int64_t now() { return tick() / kTicksPerCycle; } ///< the cycle
+
+/// From now to the next tick of `slot`, one of `slots`, that is not before tick `at`.
+inline sc_core::sc_time delayTo(int64_t at, int64_t slot, int64_t slots) {
+  at = std::max(tick(), at);
+  const int64_t phase = at % kTicksPerCycle % slots;
+  at += (slot - phase + slots) % slots;
+  return sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(at - tick()));
+}
 
 struct Counter { ///< a semaphore
   int64_t count = 0;
@@ -61,10 +69,14 @@ struct Npu {
     return after != resident.begin() && address < std::prev(after)->second;
   }
 
+  int64_t slots() const { return memorySlot() + 1; }
+  int64_t memorySlot() const { return static_cast<int64_t>(program.streams.size()) + 1; }
+
   const Program &program;
   const Machine &machine;
   const SimulationOptions &options;
   DramModel dram;
+  std::unique_ptr<sc_core::sc_event> memoryWork; ///< DRAM has requests
   PortContention ports;
   Accounting accounting;
   std::vector<Counter> semaphores;
@@ -93,6 +105,10 @@ public:
   }
 
   bool finished() const { return done; }
+  /// Requests whose end decides what this stream does next.
+  void awaits(std::vector<size_t> &requests) const;
+  /// Takes note of the requests whose end is known by now; false when there were none.
+  bool settle();
   int64_t lastCompletion() const { return completed; }
   /// For the message about a deadlock.
   std::string blockedOn() const;
@@ -103,9 +119,25 @@ private:
     int64_t at;
     int32_t command, semaphore;         ///< one of them is -1
     std::unique_ptr<StreamState> state; ///< of the command
+    int64_t copies = 0;                 ///< as many must have ended before `at` is known
   };
+  /// A copy that has been issued, up to its end.
+  struct OpenCopy {
+    Activity activity; ///< `end`: of the requests that have settled
+    Actions actions;
+    PortContention::Demand demand;
+    int64_t dramBeats = INT64_MAX; ///< cycles of the datapath for what DRAM must keep up with
+    int64_t unsettled = 0;         ///< requests
+    bool issued = false;           ///< all requests have been made
+  };
+  /// What a copy has asked DRAM for.
   struct Outstanding {
-    int64_t done, bytes;
+    size_t request;
+    int64_t bytes, copy;
+    bool read;
+    int64_t from;      ///< not before
+    int64_t service;   ///< of the datapath, after the data
+    int64_t done = -1; ///< -1: not known
   };
 
   void issue();
@@ -114,18 +146,17 @@ private:
   void run(int32_t command);
   void compute(int32_t command, const CommandCost &cost);
   void copy(int32_t command, const DmaCost &cost, DmaTraffic traffic);
-  int64_t moveBytes(const DmaCost &cost, DmaTraffic &traffic, size_t owner, int64_t &stretched);
+  void moveBytes(const DmaCost &cost, DmaTraffic &traffic, size_t owner, OpenCopy &copy);
   void waitForWindow(int64_t bytes);
+  void waitFor(size_t position);
+  void waitForReads();
+  void finishCopies();
   void finishAt(int32_t command, int64_t at);
   void post(Completion completion);
   void deliver();
   /// From now to the next tick of `slot` in `cycle`, or in this one if that is later.
   sc_core::sc_time delay(int64_t cycle, int64_t slot) const {
-    const auto slots = static_cast<int64_t>(npu.program.streams.size()) + 1;
-    int64_t at = std::max(tick(), cycle * kTicksPerCycle);
-    int64_t phase = at % kTicksPerCycle % slots;
-    at += (slot - phase + slots) % slots;
-    return sc_core::sc_time::from_value(static_cast<sc_dt::uint64>(at - tick()));
+    return delayTo(cycle * kTicksPerCycle, slot, npu.slots());
   }
   /// Waits for `cycle`, and for this stream's slot.
   void until(int64_t cycle) {
@@ -151,9 +182,17 @@ private:
   std::deque<Completion> pending;
   bool shuffledThisCycle = false;
   sc_core::sc_event due;
-  // Copies: the datapath's end of work, and what is on its way in DRAM.
+  // Copies: the datapath's end of work, after the reads that have settled, and what is on its way
+  // in DRAM.
   int64_t lastDescriptor = 0, datapathEnd = 0, outstandingBytes = 0;
   std::deque<Outstanding> outstanding;
+  size_t settled = 0; ///< so many of the first ones
+  static constexpr size_t kNobody = ~size_t(0);
+  size_t awaited = kNobody; ///< position of the one that the stream is blocked on
+  sc_core::sc_event arrived;
+  std::deque<OpenCopy> copies;
+  int64_t endedCopies = 0;
+  int64_t claimingCopy = -1; ///< number of the last one that has claimed ports
   DmaRequest request;
   llvm::SmallVector<int64_t, 8> extents, rowExtents;
   DmaBox box;

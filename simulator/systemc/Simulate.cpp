@@ -2,7 +2,7 @@
 
 #include <systemc>
 
-#include "simulator/systemc/Engine.h"
+#include "simulator/systemc/Memory.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -65,17 +65,22 @@ llvm::Error runModel(Npu &npu) {
   FreshContext context;
   // Modules and events belong to the context, whichever way this function ends.
   std::vector<std::unique_ptr<StreamEngine>> engines;
+  std::unique_ptr<Memory> memory;
   llvm::scope_exit cleanup([&] {
+    memory.reset();
     engines.clear();
+    npu.memoryWork.reset();
     npu.semaphores.clear();
   });
   const Program &program = npu.program;
   for (const Semaphore &semaphore : program.semaphores)
     npu.semaphores.push_back({semaphore.initial, std::make_unique<sc_core::sc_event>()});
+  npu.memoryWork = std::make_unique<sc_core::sc_event>();
   std::vector<int64_t> numbers = firstNumbers(program);
   for (size_t s = 0; s < program.streams.size(); ++s)
     engines.push_back(std::make_unique<StreamEngine>(("stream_" + std::to_string(s)).c_str(), npu,
                                                      s, numbers[s]));
+  memory = std::make_unique<Memory>("memory", npu, engines);
   sc_core::sc_start();
 
   std::string blocked;

@@ -1,11 +1,9 @@
 //===- DramModelTest.cpp - Bounds that the data sheet sets ----------------===//
 
-#include "simulator/core/DramModel.h"
 #include "tests/simulator/TestMachine.h"
+#include "tests/simulator/core/DramPatterns.h"
 
 #include <catch2/catch.hpp>
-
-#include <deque>
 
 using namespace npucc;
 using namespace npucc::test;
@@ -19,20 +17,19 @@ struct Pattern {
 };
 
 /// Share of the peak bandwidth that a pattern of requests reaches.
-double efficiency(const Machine &m, const Pattern &p, DramModel::Statistics *statistics = nullptr) {
+double efficiency(const Machine &m, const Pattern &p, DramLedger::Counts *statistics = nullptr) {
   DramModel dram(m);
-  std::deque<int64_t> inFlight;
-  int64_t now = 0, last = 0;
+  std::deque<size_t> inFlight;
+  int64_t now = 0;
   for (int64_t i = 0; i < p.requests; ++i) {
     if (inFlight.size() >= p.window) {
-      now = std::max(now, inFlight.front());
+      now = std::max(now, finish(dram, inFlight.front()));
       inFlight.pop_front();
     }
     bool write = p.writeEvery && i % p.writeEvery == 0;
-    inFlight.push_back(dram.access(i * p.pitch, p.bytes, write, now));
-    last = std::max(last, inFlight.back());
+    inFlight.push_back(ask(dram, i * p.pitch, p.bytes, write, now));
   }
-  last = dram.flush(last);
+  const int64_t last = dram.flush(now);
   if (statistics)
     *statistics = dram.statistics();
   double peak = m.dram.megaTransfersPerSecond * 1e6 * static_cast<double>(m.dramWidthBits) / 8;
@@ -42,7 +39,7 @@ double efficiency(const Machine &m, const Pattern &p, DramModel::Statistics *sta
 } // namespace
 
 TEST_CASE("dram: streaming is limited by refresh", "[dram]") {
-  DramModel::Statistics stats;
+  DramLedger::Counts stats;
   double read = efficiency(machine(), {}, &stats);
   CHECK(read <= 1 - 280 / 3906.25);
   CHECK(read >= 0.90);
@@ -75,21 +72,24 @@ TEST_CASE("dram: random rows of one bank take a row cycle each", "[dram]") {
     DramModel::Location l = dram.locate(address);
     if (l.channel != first.channel || l.bank != first.bank || (count && l.row == 0))
       continue;
-    last = dram.access(address, 32, false, 0);
+    ask(dram, address, 32, false, 0);
     ++count;
   }
+  last = dram.flush(0);
   double perAccess = static_cast<double>(last) / static_cast<double>(count);
   CHECK(perAccess >= 61.25);
   CHECK(perAccess <= 61.25 / (1 - 280 / 3906.25) + 2);
-  CHECK(dram.statistics().activates == 500);
+  // A refresh closes the one row that is opened ahead of its read.
+  CHECK(dram.statistics().activates >= 500);
+  CHECK(dram.statistics().activates <= 500 + dram.statistics().refreshes / 4);
 }
 
 TEST_CASE("dram: a single access pays activate and column latency", "[dram]") {
   DramModel dram(machine());
   // tRCD + tCL + one burst = 18.75 + 21.25 + 2.5 ns at 1 GHz.
-  CHECK(dram.access(0, 32, false, 0) == 43);
+  CHECK(finish(dram, ask(dram, 0, 32, false, 0)) == 43);
   // The row is open now: tCL + burst.
-  CHECK(dram.access(0, 32, false, 100) == 100 + 24);
+  CHECK(finish(dram, ask(dram, 0, 32, false, 100)) == 100 + 24);
   CHECK(dram.statistics().rowHits == 1);
 }
 

@@ -61,6 +61,21 @@ inline std::vector<std::vector<Access>> accesses(const Traffic &t) {
   return all;
 }
 
+/// A request of its own.
+inline size_t ask(DramModel &dram, int64_t address, int64_t bytes, bool write, int64_t now) {
+  const size_t request = dram.open();
+  dram.access(request, address, bytes, write, now);
+  return request;
+}
+
+/// Cycle at which it is done, when nobody asks for more before that.
+inline int64_t finish(DramModel &dram, size_t request) {
+  dram.advance(INT64_MAX, request);
+  const int64_t done = dram.done(request).value_or(-1);
+  dram.close(request);
+  return done;
+}
+
 /// The two sides as one interface: cycles are command clocks.
 struct Outcome {
   int64_t clocks = 0, activates = 0;
@@ -76,37 +91,41 @@ inline Outcome runModel(const Machine &machine, const Traffic &t) {
   DramModel dram(machine);
   const auto all = accesses(t);
   const int64_t interval = issueInterval(machine, t);
-  std::vector<std::deque<int64_t>> inFlight(all.size());
-  std::vector<size_t> next(all.size());
+  std::vector<std::deque<size_t>> inFlight(all.size());
+  std::vector<size_t> next(all.size()), awaited;
   std::vector<int64_t> mayIssue(all.size());
   for (size_t r = 0; r < all.size(); ++r)
     mayIssue[r] = static_cast<int64_t>(r) * t.skew;
-  int64_t now = 0, last = 0;
+  int64_t now = 0;
   for (bool more = true; more;) {
     more = false;
     int64_t wake = INT64_MAX;
+    awaited.clear();
     for (size_t r = 0; r < all.size(); ++r) {
-      while (!inFlight[r].empty() && inFlight[r].front() <= now)
+      while (!inFlight[r].empty() && dram.done(inFlight[r].front()).value_or(INT64_MAX) <= now) {
+        dram.close(inFlight[r].front());
         inFlight[r].pop_front();
+      }
       if (next[r] < all[r].size() && inFlight[r].size() < t.window && mayIssue[r] <= now) {
         const Access &a = all[r][next[r]++];
-        inFlight[r].push_back(dram.access(a.address, t.bytes, a.write, now, r));
-        last = std::max(last, inFlight[r].back());
+        inFlight[r].push_back(dram.open(r));
+        dram.access(inFlight[r].back(), a.address, t.bytes, a.write, now);
         mayIssue[r] = now + interval;
       }
-      if (next[r] == all[r].size())
-        continue;
-      more = true;
-      int64_t room = inFlight[r].size() < t.window ? now : inFlight[r].front();
-      wake = std::min(wake, std::max(mayIssue[r], room));
+      if (!inFlight[r].empty())
+        awaited.push_back(inFlight[r].front());
+      if (next[r] < all[r].size() && inFlight[r].size() < t.window)
+        wake = std::min(wake, mayIssue[r]);
+      more |= next[r] < all[r].size() || !inFlight[r].empty();
     }
-    now = wake;
+    if (more)
+      now = std::max(now + 1, dram.advance(wake, awaited));
   }
-  return {dram.flush(last), dram.statistics().activates};
+  return {dram.flush(now), dram.statistics().activates};
 }
 
-inline Outcome runScheduler(const Machine &machine, const Traffic &t, bool rowHitsFirst = false) {
-  DramScheduler dram(machine, rowHitsFirst);
+inline Outcome runScheduler(const Machine &machine, const Traffic &t) {
+  DramScheduler dram(machine);
   const auto all = accesses(t);
   const int64_t interval = issueInterval(machine, t);
   std::vector<std::deque<size_t>> inFlight(all.size());

@@ -7,8 +7,8 @@
 
 namespace npucc::test {
 
-DramScheduler::DramScheduler(const Machine &machine, bool rowHitsFirst)
-    : map(machine), perBank(machine.dramRefreshPerBank), rowHitsFirst(rowHitsFirst),
+DramScheduler::DramScheduler(const Machine &machine)
+    : map(machine), perBank(machine.dramRefreshPerBank),
       groups(static_cast<size_t>(machine.dram.bankGroups)) {
   const DramStandard &d = machine.dram;
   const double clockNs = 1e9 / machine.clockHz;
@@ -267,17 +267,13 @@ bool DramScheduler::stepColumn(Channel &c) {
     if (bank.row < 0 || (perBank && clock >= bank.refreshDue))
       continue;
     for (auto it = bank.queue.begin(); it != bank.queue.end() && it->batch == batch; ++it) {
-      if (it->row == bank.row) {
-        if ((!best || it->order < best->order) && mayAccess(c, b, it->write)) {
-          best = &*it;
-          where = it;
-        }
-        break;
+      if (it->row != bank.row)
+        continue;
+      if ((!best || it->order < best->order) && mayAccess(c, b, it->write)) {
+        best = &*it;
+        where = it;
       }
-      // Of the writes that go together those to the open row go first.
-      if (!rowHitsFirst &&
-          !(it->write && std::next(it) != bank.queue.end() && std::next(it)->drain == it->drain))
-        break;
+      break;
     }
   }
   if (!best)
@@ -307,7 +303,8 @@ bool DramScheduler::stepColumn(Channel &c) {
   return true;
 }
 
-/// The oldest bank head that misses: close the row in its way, or open its own.
+/// The oldest bank head whose bank has nothing for its open row: close the row in its way, or open
+/// its own.
 bool DramScheduler::stepRow(Channel &c, bool precharges) {
   if (!precharges && !c.activates.empty() && clock < c.activates.back() + n.rrdShort)
     return false; // as mayActivate() would find for each bank
@@ -318,12 +315,9 @@ bool DramScheduler::stepRow(Channel &c, bool precharges) {
         (perBank && clock >= bank.refreshDue))
       continue;
     const Burst &head = bank.queue.front();
-    if ((rowHitsFirst || head.write) &&
-        std::any_of(bank.queue.begin(), bank.queue.end(), [&](const Burst &x) {
-          return x.row == bank.row && x.batch == head.batch &&
-                 (rowHitsFirst || x.drain == head.drain);
-        }))
-      continue;
+    if (std::any_of(bank.queue.begin(), bank.queue.end(),
+                    [&](const Burst &x) { return x.row == bank.row && x.batch == head.batch; }))
+      continue; // these go first
     heads.push_back({bank.queue.front().order, b});
   }
   std::sort(heads.begin(), heads.end());
@@ -347,8 +341,8 @@ void DramScheduler::step() {
       drain(c); // nobody reads
     if (stepRefresh(c) || c.left.empty())
       continue;
-    // Activates are scarce; a column command can wait a clock.
-    if (!stepRow(c, false) && !stepColumn(c))
+    // Column commands leave every second clock or more to the others.
+    if (!stepColumn(c) && !stepRow(c, false))
       stepRow(c, true);
   }
   ++clock;

@@ -20,9 +20,7 @@ namespace npucc::test {
 
 class DramScheduler {
 public:
-  /// `rowHitsFirst`: also within a bank, a request for the open row overtakes older ones for
-  /// other rows (FR-FCFS), which the documented policy does not do.
-  explicit DramScheduler(const Machine &machine, bool rowHitsFirst = false);
+  explicit DramScheduler(const Machine &machine);
 
   /// A request made at this clock. Returns its number.
   size_t submit(int64_t address, int64_t bytes, bool write);
@@ -99,7 +97,7 @@ private:
   bool stepRow(Channel &c, bool precharges);
 
   DramModel map; ///< for locate() only
-  const bool perBank, rowHitsFirst;
+  const bool perBank;
   size_t groups;
   Clocks n{};
   int64_t clock = 0, nextOrder = 0, lastDataEnd = 0;

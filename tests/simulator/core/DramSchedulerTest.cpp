@@ -77,8 +77,9 @@ TEST_CASE("dram scheduler: a row that is closed, and a conflict", "[dram]") {
                {34, Kind::Precharge},
                {49, Kind::Activate},
                {64, Kind::Read}});
-  CHECK(model.access(0, 32, false, 0) == 34);
-  CHECK(model.access(other, 32, false, 0) == 83);
+  const size_t early = ask(model, 0, 32, false, 0), late = ask(model, other, 32, false, 0);
+  CHECK(finish(model, early) == 34);
+  CHECK(finish(model, late) == 83);
 }
 
 TEST_CASE("dram scheduler: bursts of an open page follow each other", "[dram]") {
@@ -97,7 +98,7 @@ TEST_CASE("dram scheduler: bursts of an open page follow each other", "[dram]") 
                {29, Kind::Read},
                {31, Kind::Read}});
   DramModel model(lpddr());
-  CHECK(std::abs(model.access(0, 256, false, 0) - 50) <= 2);
+  CHECK(finish(model, ask(model, 0, 256, false, 0)) == 50);
 }
 
 TEST_CASE("dram scheduler: the fifth activate waits for tFAW", "[dram]") {
@@ -107,7 +108,6 @@ TEST_CASE("dram scheduler: the fifth activate waits for tFAW", "[dram]") {
   DramScheduler dram(m);
   std::vector<size_t> groups;
   std::vector<size_t> banks;
-  int64_t last = 0;
   for (int64_t a = 0; banks.size() < 5; a += 32) {
     const DramModel::Location l = map.locate(a);
     if (std::find(banks.begin(), banks.end(), l.bank) != banks.end() ||
@@ -116,11 +116,11 @@ TEST_CASE("dram scheduler: the fifth activate waits for tFAW", "[dram]") {
     banks.push_back(l.bank);
     groups.push_back(l.bank % 4);
     dram.submit(a, 32, false);
-    last = std::max(last, model.access(a, 32, false, 0));
+    ask(model, a, 32, false, 0);
   }
   // tRCD 31, tCL 20, data 2.
   CHECK(finish(dram) == 24 + 31 + 20 + 2);
-  CHECK(last == 24 + 31 + 20 + 2);
+  CHECK(model.flush(0) == 24 + 31 + 20 + 2);
   std::vector<int64_t> activates;
   for (const Step &s : steps(dram))
     if (s.kind == Kind::Activate)
@@ -144,11 +144,12 @@ TEST_CASE("dram scheduler: the bus turns", "[dram]") {
   CHECK(all[130].at == 27 + 127 * 4 + 9 + 2 + 10); // tCWL, data, tWTR_L
 
   DramModel model(lpddr());
-  CHECK(model.access(0, 32, false, 0) == 34);
+  const size_t before = ask(model, 0, 32, false, 0);
   for (int64_t i = 0; i < DramModel::kWriteQueueBytes / 32; ++i)
-    model.access(0, 32, true, 0);
-  CHECK(model.flush(0) == 27 + 127 * 4 + 9 + 2);
-  CHECK(model.access(0, 32, false, 0) == 27 + 127 * 4 + 9 + 2 + 10 + 19);
+    ask(model, 0, 32, true, 0);
+  const size_t after = ask(model, 0, 32, false, 0);
+  CHECK(finish(model, before) == 34);
+  CHECK(finish(model, after) == 27 + 127 * 4 + 9 + 2 + 10 + 19);
 }
 
 TEST_CASE("dram scheduler: refresh closes all banks", "[dram]") {
@@ -157,11 +158,11 @@ TEST_CASE("dram scheduler: refresh closes all banks", "[dram]") {
   while (dram.now() < 3100)
     dram.step();
   dram.submit(0, 32, false);
-  CHECK(model.access(0, 32, false, 3100) == 3134);
+  const size_t first = ask(model, 0, 32, false, 3100);
   while (dram.now() < 3120)
     dram.step();
   dram.submit(0, 32, false); // before the refresh is due
-  CHECK(model.access(0, 32, false, 3120) == 3139);
+  const size_t second = ask(model, 0, 32, false, 3120);
   while (dram.now() < 3126)
     dram.step();
   dram.submit(0, 32, false); // after it
@@ -173,7 +174,10 @@ TEST_CASE("dram scheduler: refresh closes all banks", "[dram]") {
                {3151, Kind::Refresh},
                {3375, Kind::Activate},
                {3390, Kind::Read}});
-  CHECK(model.access(0, 32, false, 3126) == 3390 + 19);
+  const size_t third = ask(model, 0, 32, false, 3126);
+  CHECK(finish(model, first) == 3134);
+  CHECK(finish(model, second) == 3139);
+  CHECK(finish(model, third) == 3390 + 19);
   CHECK(model.statistics().refreshes == 1);
 }
 
@@ -193,6 +197,7 @@ TEST_CASE("dram scheduler: a bank is refreshed while others work", "[dram]") {
   finish(dram);
   CHECK(dram.doneAt(0) == 195 + 112 + 34);
   CHECK(dram.doneAt(1) == 200 + 34);
-  CHECK(model.access(there, 32, false, 200) == 195 + 112 + 34);
-  CHECK(model.access(elsewhere, 32, false, 200) == 200 + 34);
+  const size_t waits = ask(model, there, 32, false, 200);
+  CHECK(finish(model, ask(model, elsewhere, 32, false, 200)) == 200 + 34);
+  CHECK(finish(model, waits) == 195 + 112 + 34);
 }
