@@ -2,14 +2,14 @@
 #include "runtime/quantize/PostTraining.h"
 
 #include "runtime/onnx/Loader.h"
-#include "runtime/quantize/BiasCorrection.h"
+#include "runtime/quantize/Reconstruct.h"
+#include "runtime/reference/Reference.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Parallel.h"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <mutex>
 
 using namespace npucc;
@@ -30,7 +30,7 @@ public:
                const PostTrainingOptions &options)
       : model(model), samples(samples), options(options), groups(groupOutputs(model.graph)) {
     settings.ranges = std::move(ranges);
-    settings.foldLimit = std::numeric_limits<int64_t>::max(); // correctBiases() changes constants
+    settings.foldLimit = 0; // reconstruct() changes constants
   }
   Expected<QuantizeReport> run();
 
@@ -46,9 +46,10 @@ private:
       return result;
     }
   };
-  Expected<Attempt> attempt(const std::set<std::string> &exclude, const FloatResults &reference,
-                            ArrayRef<std::vector<Tensor>> inputs) const;
-  llvm::Error leaveInFloat(Attempt &best, const FloatResults &reference, double wanted);
+  Expected<Attempt> quantize(const std::set<std::string> &exclude) const;
+  Expected<Attempt> attempt(const std::set<std::string> &exclude) const;
+  std::vector<double> noiseOf(ArrayRef<std::vector<Tensor>> outputs) const;
+  llvm::Error leaveInFloat(Attempt &best, double wanted);
   llvm::Error measureLayers(const QuantizeReport &report);
   std::set<std::string> choose(int64_t budget, double enough) const;
 
@@ -57,14 +58,13 @@ private:
   const PostTrainingOptions &options;
   QuantizeOptions settings;
   std::vector<OutputGroups> groups;
+  std::vector<std::vector<Tensor>> reference; ///< the float network's outputs, by sample
   std::vector<Layer> layers;
 };
 
 } // namespace
 
-Expected<PostTraining::Attempt> PostTraining::attempt(const std::set<std::string> &exclude,
-                                                      const FloatResults &reference,
-                                                      ArrayRef<std::vector<Tensor>> inputs) const {
+Expected<PostTraining::Attempt> PostTraining::quantize(const std::set<std::string> &exclude) const {
   Attempt result;
   result.model = model;
   QuantizeOptions current = settings;
@@ -73,25 +73,34 @@ Expected<PostTraining::Attempt> PostTraining::attempt(const std::set<std::string
   if (!report)
     return report.takeError();
   result.report = std::move(*report);
-  auto outputs = correctBiases(result.model.graph, reference, inputs);
-  if (!outputs)
-    return outputs.takeError();
-  std::vector<OutputSnr> sums;
-  for (size_t k = 0; k < inputs.size(); ++k)
-    addSnr(sums, groups, reference.outputs[k], (*outputs)[k]);
-  // Groups speak for an output that has them.
-  for (const OutputSnr &output : sums)
-    for (size_t g = output.size() > 1 ? 1 : 0; g < output.size(); ++g)
-      result.noise.push_back(output[g].ratio());
   return result;
 }
 
-/// One sample serves: it ranks layers, and the result is measured again on all.
+Expected<PostTraining::Attempt> PostTraining::attempt(const std::set<std::string> &exclude) const {
+  Expected<Attempt> result = quantize(exclude);
+  if (!result)
+    return result;
+  auto outputs = reconstruct(result->model.graph, model.graph, samples);
+  if (!outputs)
+    return outputs.takeError();
+  result->noise = noiseOf(*outputs);
+  return result;
+}
+
+/// By group, for the first samples.
+std::vector<double> PostTraining::noiseOf(ArrayRef<std::vector<Tensor>> outputs) const {
+  std::vector<OutputSnr> sums;
+  for (size_t k = 0; k < outputs.size(); ++k)
+    addSnr(sums, groups, reference[k], outputs[k]);
+  std::vector<double> noise;
+  for (const OutputSnr &output : sums) // groups speak for an output that has them
+    for (size_t g = output.size() > 1 ? 1 : 0; g < output.size(); ++g)
+      noise.push_back(output[g].ratio());
+  return noise;
+}
+
+/// One sample serves, without reconstruction: this ranks layers, and the result is measured again.
 llvm::Error PostTraining::measureLayers(const QuantizeReport &report) {
-  auto sample = samples.take_front(1);
-  Expected<FloatResults> reference = evaluateFloat(model.graph, sample);
-  if (!reference)
-    return reference.takeError();
   for (const auto &[node, macs] : report.quantizedNodes)
     layers.push_back({node, macs, {}});
   std::set<std::string> all;
@@ -99,16 +108,22 @@ llvm::Error PostTraining::measureLayers(const QuantizeReport &report) {
     all.insert(layer.node);
   std::mutex mutex;
   llvm::Error failure = llvm::Error::success();
-  llvm::parallelFor(0, layers.size(), [&](size_t i) {
+  auto measure = [&](Layer &layer) -> llvm::Error {
     std::set<std::string> others = all;
-    others.erase(layers[i].node);
-    Expected<Attempt> alone = attempt(others, *reference, sample);
-    if (alone) {
-      layers[i].noise = alone->noise;
-      return;
-    }
+    others.erase(layer.node);
+    Expected<Attempt> alone = quantize(others);
+    if (!alone)
+      return alone.takeError();
+    auto outputs = evaluate(alone->model.graph, samples.front());
+    if (!outputs)
+      return outputs.takeError();
+    layer.noise = noiseOf({std::move(*outputs)});
+    return llvm::Error::success();
+  };
+  llvm::parallelFor(0, layers.size(), [&](size_t i) {
+    llvm::Error error = measure(layers[i]);
     std::lock_guard<std::mutex> lock(mutex);
-    failure = llvm::joinErrors(std::move(failure), alone.takeError());
+    failure = llvm::joinErrors(std::move(failure), std::move(error));
   });
   return failure;
 }
@@ -144,8 +159,7 @@ std::set<std::string> PostTraining::choose(int64_t budget, double enough) const 
   }
 }
 
-llvm::Error PostTraining::leaveInFloat(Attempt &best, const FloatResults &reference,
-                                       double wanted) {
+llvm::Error PostTraining::leaveInFloat(Attempt &best, double wanted) {
   int64_t budget =
       static_cast<int64_t>(options.maxFloatShare * static_cast<double>(best.report.macs)) -
       (best.report.macs - best.report.quantizedMacs);
@@ -156,7 +170,7 @@ llvm::Error PostTraining::leaveInFloat(Attempt &best, const FloatResults &refere
   // Noises are not quite independent, so that sums predict an order rather than a result: they are
   // asked for 6 dB more.
   for (int parts : {4, 2, 1}) {
-    Expected<Attempt> next = attempt(choose(budget / parts, wanted / 4), reference, samples);
+    Expected<Attempt> next = attempt(choose(budget / parts, wanted / 4));
     if (!next)
       return next.takeError();
     if (next->worst() < best.worst())
@@ -168,15 +182,25 @@ llvm::Error PostTraining::leaveInFloat(Attempt &best, const FloatResults &refere
 }
 
 Expected<QuantizeReport> PostTraining::run() {
-  Expected<FloatResults> reference = evaluateFloat(model.graph, samples);
-  if (!reference)
-    return reference.takeError();
+  reference.resize(samples.size());
+  std::mutex mutex;
+  llvm::Error failure = llvm::Error::success();
+  llvm::parallelFor(0, samples.size(), [&](size_t k) {
+    auto outputs = evaluate(model.graph, samples[k]);
+    std::lock_guard<std::mutex> lock(mutex);
+    if (outputs)
+      reference[k] = std::move(*outputs);
+    else
+      failure = llvm::joinErrors(std::move(failure), outputs.takeError());
+  });
+  if (failure)
+    return std::move(failure);
   double wanted = std::pow(10.0, -options.minSnrDb / 10);
-  Expected<Attempt> best = attempt({}, *reference, samples);
+  Expected<Attempt> best = attempt({});
   if (!best)
     return best.takeError();
   if (best->worst() > wanted)
-    if (llvm::Error error = leaveInFloat(*best, *reference, wanted))
+    if (llvm::Error error = leaveInFloat(*best, wanted))
       return std::move(error);
   model = std::move(best->model);
   return best->report;
