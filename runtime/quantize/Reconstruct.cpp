@@ -215,9 +215,11 @@ llvm::Error Reconstruction::correctBias(size_t layer, ArrayRef<Tensor> results) 
   return stepper.evaluate(layer);
 }
 
+/// All but what makes floats of the integers.
 void Reconstruction::foldConstants() {
   for (Node &node : graph.nodes) {
-    if (!llvm::all_of(node.outputs, [&](ValueId id) { return stepper.isConstant(id); }))
+    if (node.opType == "DequantizeLinear" ||
+        !llvm::all_of(node.outputs, [&](ValueId id) { return stepper.isConstant(id); }))
       continue;
     for (ValueId id : node.outputs)
       graph.constants[id] = stepper.value(0, id);

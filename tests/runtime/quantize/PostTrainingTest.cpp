@@ -206,7 +206,15 @@ TEST_CASE("reconstruction: leaves exact layers, and the original's constants, al
   take(quantizeGraph(model, options));
   take(reconstruct(model.graph, original, samples));
   CHECK(worstDifference(result, take(evaluate(original, samples[0]))[0]) == 0);
-  CHECK(count(model.graph, "ReduceMax") == 0); // what rounds weights has been evaluated
+  CHECK(count(model.graph, "ReduceMax") == 0); // what rounds weights has been evaluated,
+  const Node *conv = find(model.graph, "Conv");
+  REQUIRE(conv);
+  for (ValueId id : {conv->inputs[1], conv->inputs[2]}) { // and they are integers
+    REQUIRE(writer(model.graph, id) == "DequantizeLinear");
+    for (const Node &node : model.graph.nodes)
+      if (node.outputs[0] == id)
+        CHECK(model.graph.constant(node.inputs[0]) != nullptr);
+  }
 }
 
 TEST_CASE("snr: outputs split where branches are joined", "[quantize]") {
