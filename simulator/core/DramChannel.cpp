@@ -30,8 +30,10 @@ DramChannel::DramChannel(const DramParameters &parameters, DramLedger &ledger)
 
 void DramChannel::arrive(Clock now) {
   advance(now);
-  if (left == 0) // refreshes of an idle channel are made up for
+  if (left == 0) { // refreshes of an idle channel are made up for
+    streakBank = kNoBank;
     refreshUntil(now);
+  }
   clock = std::max(clock, now);
 }
 
@@ -88,11 +90,13 @@ int64_t DramChannel::enqueue(int64_t from, int64_t to, bool write, size_t reques
     const int64_t page = from / p.pageBytes, end = std::min(to, (page + 1) * p.pageBytes);
     const int64_t first = from % p.pageBytes / p.burstBytes;
     const int64_t count = (end - 1) % p.pageBytes / p.burstBytes - first + 1;
+    const int64_t rounds = count / p.lanes, rest = count % p.lanes;
     Run run{0, 0, 0, newest, request, owner, kNone, kNone};
     size_t bank = p.bankOf(page, first % p.lanes, run.row);
+    starts[static_cast<size_t>(nextOrder) % kStarts] = {nextOrder, bank};
     for (int64_t i = 0; i < std::min(p.lanes, count); ++i, bank = banks[bank].nextLane) {
       run.order = nextOrder + i;
-      run.bursts = (count - i + p.lanes - 1) / p.lanes;
+      run.bursts = rounds + (i < rest);
       append(bank, run);
     }
     nextOrder += count;
@@ -101,7 +105,6 @@ int64_t DramChannel::enqueue(int64_t from, int64_t to, bool write, size_t reques
   }
   batchLeft.back() += total;
   left += total;
-  streakBank = kNoBank;
   (write ? ledger.counts.writeBursts : ledger.counts.readBursts) += total;
   next = 0;
   return total;
@@ -131,6 +134,8 @@ void DramChannel::append(size_t id, const Run &run) {
   if (bank.hit == kNone)
     findHit(bank, index);
   wish(bank);
+  if (bank.head == index)
+    streakEnd = std::min(streakEnd, rowReady(bank));
 }
 
 /// To be called when the bank's row, queue or times have changed.
@@ -213,20 +218,22 @@ void DramChannel::schedule(Clock until) {
 bool DramChannel::step(Clock until) {
   if (next >= until)
     return false;
-  if (streakBank != kNoBank) { // nothing has changed since the last burst
-    const Clock at = std::max(clock, writing() ? writeReady : readReady);
+  if (streakBank != kNoBank) {
     const Bank &bank = banks[streakBank];
-    if (at < std::min(until, streakEnd) && bank.hit != kNone &&
-        runs[static_cast<size_t>(bank.hit)].order == streakOrder &&
-        columnReady(bank, writing()) <= at && !refreshes(bank)) {
-      access(streakBank, at, std::min(until, streakEnd));
-      return true;
-    }
+    const Clock at = std::max(clock, writing() ? writeReady : readReady);
+    const Clock end = std::min(until, streakEnd);
+    if (at < end && bank.hit != kNone && columnReady(bank, writing()) <= at && !refreshes(bank))
+      if (const Run &run = runs[static_cast<size_t>(bank.hit)];
+          run.order == streakOrder && run.batch == oldestBatch) {
+        access(streakBank, at, end);
+        return true;
+      }
   }
   Choice refresh, activation, column, closing;
+  const bool refreshing = p.perBankRefresh && clock >= refreshDue; // some bank alone
   if (p.refi > 0) {
     refresh.at = std::max(clock, refreshDue);
-    if (p.perBankRefresh && clock >= refreshDue)
+    if (refreshing)
       refresh = refreshOfBank();
   }
   const bool write = writing();
@@ -236,7 +243,7 @@ bool DramChannel::step(Clock until) {
   int64_t oldest = std::numeric_limits<int64_t>::max();
   const Clock rcd = write ? p.rcdWrite : p.rcd;
   for (const Wish &wish : wishes) {
-    if (p.perBankRefresh && refreshes(banks[wish.bank]))
+    if (refreshing && refreshes(banks[wish.bank]))
       continue;
     const Group &group = groups[wish.group];
     switch (wish.kind) {

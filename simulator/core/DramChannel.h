@@ -10,6 +10,7 @@
 #include "simulator/core/DramParameters.h"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <limits>
 #include <vector>
@@ -135,6 +136,12 @@ private:
   bool writing() const { return oldestBatch % 2 == 1; }
   /// It is the bank's turn to be refreshed by itself.
   bool refreshes(const Bank &bank) const { return p.perBankRefresh && clock >= bank.refreshDue; }
+  /// A row command that the bank waits for comes no earlier.
+  Clock rowReady(const Bank &bank) const {
+    if (bank.head == kNone || bank.hit != kNone)
+      return kForever;
+    return bank.row < 0 ? bank.activateReady : bank.prechargeReady;
+  }
   Clock columnReady(const Bank &bank, bool write) const {
     const Group &group = groups[bank.group];
     return write ? std::max(bank.activated + p.rcdWrite, group.writeReady)
@@ -159,8 +166,15 @@ private:
   Clock clock = 0;       ///< the first at which a command may issue
   Clock next = kForever; ///< nothing issues before
   Clock activateReady = kLongAgo, readReady = kLongAgo, writeReady = kLongAgo;
-  /// The streak under way: the bank of its next burst, its order, and the next other command.
-  static constexpr size_t kNoBank = ~size_t(0);
+  /// What comes next as long as no row command is possible before `streakEnd`: the oldest burst, if
+  /// that is `streakOrder` and its row is open. Where the latest requests start in the order tells
+  /// the bank once a request is over.
+  static constexpr size_t kNoBank = ~size_t(0), kStarts = 64;
+  struct Start {
+    int64_t order = -1;
+    size_t bank = 0;
+  };
+  std::array<Start, kStarts> starts;
   size_t streakBank = kNoBank;
   int64_t streakOrder = 0;
   Clock streakEnd = 0;

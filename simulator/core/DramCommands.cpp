@@ -69,8 +69,10 @@ void DramChannel::access(size_t id, Clock at, Clock until) {
   int64_t followingOrder = runs[static_cast<size_t>(banks[id].hit)].order;
   const size_t request = runs[static_cast<size_t>(banks[id].hit)].request;
   const int64_t count = streak(id, at, until);
-  const int64_t rounds = (count - 1) / p.lanes, more = (count - 1) % p.lanes;
+  const int64_t rounds = count > p.lanes ? (count - 1) / p.lanes : 0;
+  const int64_t more = count - 1 - rounds * p.lanes;
   const Clock last = at + (count - 1) * p.ccdShort;
+  const bool oldest = streakEnd > at;
   bool ended = false;
   followingOrder += count;
   for (int64_t i = more + 1 == p.lanes ? 0 : more + 1; i > 0; --i)
@@ -97,14 +99,19 @@ void DramChannel::access(size_t id, Clock at, Clock until) {
       ended = true;
     }
     wish(bank);
+    streakEnd = std::min(streakEnd, rowReady(bank));
   }
   clock = last + 1;
   const Clock end = last + (write ? p.cwl : p.cl) + p.burst;
   lastDataEnd = std::max(lastDataEnd, end);
   readReady = std::max(readReady, last + (write ? p.cwl + p.burst + p.wtrShort : p.ccdShort));
   writeReady = std::max(writeReady, last + (write ? p.ccdShort : std::max(p.rtw, p.ccdShort)));
-  streakBank = ended || streakEnd <= at ? kNoBank : following;
   streakOrder = followingOrder;
+  if (ended)
+    if (const Start &start = starts[static_cast<size_t>(followingOrder) % kStarts];
+        start.order == followingOrder)
+      following = start.bank;
+  streakBank = oldest ? following : kNoBank;
   next = streakBank == kNoBank ? clock : std::min(streakEnd, write ? writeReady : readReady);
   left -= count;
   batchLeft.front() -= count;
