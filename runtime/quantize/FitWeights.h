@@ -14,7 +14,7 @@ namespace npucc {
 ///   sum |y - (W + D) x|^2 + lambda |D|^2
 ///
 /// over all samples and positions, x what the quantised network feeds to the layer, and y what it
-/// gives in floating point (Nagel et al., ICML 2020, section 4, ask the same of the rounding of
+/// gives in floating point (Nagel et al., ICML 2020, ask the same of the rounding of
 /// weights; here of weights themselves, in closed form). Sums are taken around their means where a
 /// bias can take those up. lambda is one of 10^-3, ..., 10 times the mean square of
 /// an input, whichever serves the samples that were not fitted to best (two folds: samples, or the

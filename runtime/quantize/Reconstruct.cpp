@@ -121,14 +121,16 @@ std::optional<Reconstruction::Parameter> Reconstruction::parameterOf(size_t laye
     return std::nullopt;
   Parameter result;
   result.constant = node.inputs[operand];
-  for (auto it = producers.find(result.constant); it != producers.end();
-       it = producers.find(result.constant)) {
-    static constexpr llvm::StringLiteral steps[] = {"QuantizeLinear", "DequantizeLinear", "Div",
-                                                    "Round", "Cast"};
-    if (!llvm::is_contained(steps, graph.nodes[it->second].opType))
-      break;
+  auto stepOver = [&](llvm::StringRef opType) {
+    auto it = producers.find(result.constant);
+    if (it == producers.end() || graph.nodes[it->second].opType != opType)
+      return false;
     result.constant = graph.nodes[it->second].inputs[0];
-  }
+    return true;
+  };
+  // No further: a Div of the network itself is part of the weights.
+  if (stepOver("DequantizeLinear") && !stepOver("QuantizeLinear"))
+    (void)(stepOver("Cast") && stepOver("Round") && stepOver("Div"));
   if (graph.values[result.constant].type != ElementType::Float32)
     return std::nullopt;
   // Everything between the constant and this layer; nothing there may lead elsewhere.
